@@ -1,0 +1,1 @@
+//! Benchmarks of Vouch live beside this file, one `[[bench]]` each.

@@ -1,0 +1,3 @@
+//! The technician's tool.
+
+fn main() {}

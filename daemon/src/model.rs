@@ -1,0 +1,4 @@
+//! The voice model that both programs carry.
+
+/// The model blob: header, version, checksum and weights, as `dsp/model/` makes it.
+pub static BLOB: &[u8] = &[];

@@ -1,0 +1,130 @@
+//! What the socket shows: plain structs, made by the exchange, printed by the API and by `vouchctl`.
+
+use crate::verdict::Verdict;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// State of the daemon, `GET /v1/status`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct StatusView {
+    /// Version of vouchd.
+    pub version: String,
+    /// Seconds since start.
+    pub uptime_s: u64,
+    /// Calls in progress.
+    pub calls: u32,
+    /// Most calls at once.
+    pub max_calls: u32,
+    /// Speakers known (enrolled or opted out).
+    pub speakers: u64,
+    /// Version of the voice model.
+    pub model_version: u32,
+    /// Kernel that runs the network, such as `scalar` or `avx2`.
+    pub kernel: String,
+    /// Where SIP is heard, such as `udp:127.0.0.1:5060`.
+    pub listeners: Vec<String>,
+    /// `ready`, or what is wrong.
+    pub health: String,
+}
+
+/// How a call came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// A recording session of RFC 7866.
+    Siprec,
+    /// An INVITE that sends us the caller's audio.
+    MediaLeg,
+}
+
+/// How far an enrollment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EnrollmentState {
+    /// Nobody asked.
+    None,
+    /// Speech is being collected.
+    Collecting,
+    /// The voiceprint is stored.
+    Complete,
+    /// It failed; the reason stands beside it.
+    Failed,
+}
+
+/// Enrollment of a call's speaker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct EnrollmentView {
+    /// How far it is.
+    pub state: EnrollmentState,
+    /// Net speech collected, in seconds.
+    pub net_speech_s: f32,
+    /// Net speech needed, in seconds.
+    pub needed_s: f32,
+    /// Version of the stored voiceprint, once complete.
+    pub voiceprint_version: Option<u32>,
+    /// Why it failed.
+    pub problem: Option<String>,
+}
+
+/// A call, `GET /v1/calls/{id}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CallView {
+    /// Name of the call on the socket.
+    pub id: String,
+    /// Call-ID of its SIP dialog.
+    pub sip_call_id: String,
+    /// How it came in.
+    pub source: Source,
+    /// Address of the gateway.
+    pub peer: String,
+    /// When it began (RFC 3339, UTC).
+    pub started: String,
+    /// When it ended.
+    pub ended: Option<String>,
+    /// Claimed identity.
+    pub speaker_id: Option<String>,
+    /// Codec of the caller's stream.
+    pub codec: Option<String>,
+    /// Net speech of the caller so far, in seconds.
+    pub net_speech_s: f32,
+    /// Where the verification stands.
+    pub result: Verdict,
+    /// Where the enrollment stands.
+    pub enrollment: EnrollmentView,
+}
+
+/// What is known of a speaker, `GET /v1/speakers/{id}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SpeakerView {
+    /// The speaker id.
+    pub id: String,
+    /// `enrolled`, `opted-out` or `not-enrolled`.
+    pub status: String,
+    /// Version of the voiceprint; grows with every enrollment.
+    pub voiceprint_version: Option<u32>,
+    /// Version of the model that made the voiceprint.
+    pub model_version: Option<u32>,
+    /// When enrolled (RFC 3339, UTC).
+    pub enrolled_at: Option<String>,
+    /// Net speech behind the voiceprint, in seconds.
+    pub net_speech_s: Option<f32>,
+    /// When the speaker opted out.
+    pub opted_out_at: Option<String>,
+    /// Reference of the consent given at enrollment.
+    pub consent: Option<String>,
+}
+
+/// One event of `GET /v1/events`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Event {
+    /// Number of the event; grows by one each.
+    pub id: u64,
+    /// `call-started`, `progress`, `result`, `enrollment`, `call-ended` or `speaker`.
+    pub kind: String,
+    /// When (RFC 3339, UTC).
+    pub time: String,
+    /// The call, for events of a call.
+    pub call: Option<CallView>,
+    /// The speaker, for events of a speaker.
+    pub speaker: Option<SpeakerView>,
+}

@@ -1,0 +1,48 @@
+//! Holds the newest speech frames of a call.
+
+use crate::features::LogMel;
+
+/// Ring of speech frames over memory that the caller owns.
+#[derive(Debug)]
+pub struct SpeechRing<S> {
+    frames: S,
+    total: u64,
+}
+
+impl<S: AsRef<[LogMel]> + AsMut<[LogMel]>> SpeechRing<S> {
+    /// An empty ring over `frames`.
+    pub fn new(frames: S) -> Self {
+        Self { frames, total: 0 }
+    }
+
+    /// Adds a frame, over the oldest one when full.
+    pub fn push(&mut self, frame: &LogMel) {
+        let length = self.frames.as_ref().len() as u64;
+        self.frames.as_mut()[(self.total % length) as usize] = *frame;
+        self.total += 1;
+    }
+
+    /// Frames ever pushed; net speech is this many times 10 ms.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Copies frames `first..first + out.len()` (counted from the first ever pushed) into `out`.
+    /// False, and nothing copied, when some are not there yet or already overwritten.
+    pub fn copy_window(&self, first: u64, out: &mut [LogMel]) -> bool {
+        let frames = self.frames.as_ref();
+        let oldest = self.total.saturating_sub(frames.len() as u64);
+        if first < oldest || first + out.len() as u64 > self.total {
+            return false;
+        }
+        for (index, slot) in (first..).zip(out.iter_mut()) {
+            *slot = frames[(index % frames.len() as u64) as usize];
+        }
+        true
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.total = 0;
+    }
+}
