@@ -90,7 +90,7 @@ impl FromStr for PortRange {
         if first < 1024 {
             return Err(format!("`{text}`: ports below 1024 are not for media"));
         }
-        if first % 2 != 0 || last.is_multiple_of(2) {
+        if !first.is_multiple_of(2) || last.is_multiple_of(2) {
             return Err(format!(
                 "`{text}`: the first port must be even and the last odd (RTP and RTCP pairs)"
             ));
