@@ -82,10 +82,14 @@ impl Recording {
     /// # Errors
     /// [`AudioError`] names the file and what is wrong with it.
     pub fn read(path: &Path) -> Result<Self, AudioError> {
-        content(path).and_then(Self::parse).map_err(|fault| AudioError { path: path.to_owned(), fault })
+        content(path).and_then(Self::decode).map_err(|fault| AudioError { path: path.to_owned(), fault })
     }
 
-    fn parse(file: Vec<u8>) -> Result<Self, AudioFault> {
+    /// Decodes a file's content, as [`Self::read`] does.
+    ///
+    /// # Errors
+    /// [`AudioFault`] says what is wrong with it.
+    pub fn decode(file: Vec<u8>) -> Result<Self, AudioFault> {
         let recording = if wav::is_wav(&file) {
             wav::read(&file)
         } else if flac::is_flac(&file) {
