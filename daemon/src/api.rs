@@ -25,8 +25,8 @@ mod stream;
 mod wait;
 
 pub use calls::{EnrollRequest, EvaluateRequest, SpeakerOfCall};
-pub use wait::{DurationError, parse_duration};
 
+use crate::config;
 use crate::metrics::Metrics;
 use desk::Desk;
 use roles::{Gatekeeper, GroupNames};
@@ -70,13 +70,29 @@ impl Default for ApiConfig {
             groups: GroupNames::default(),
             max_connections: 64,
             max_event_streams: 16,
-            client_deadline: Duration::from_secs(5),
+            client_deadline: Duration::from_secs(10),
             answer_deadline: Duration::from_secs(10),
             upload_deadline: Duration::from_secs(60),
             max_wait: Duration::from_secs(120),
             heartbeat: Duration::from_secs(15),
             max_json: 16 << 10,
-            max_upload: 4 << 20,
+            max_upload: 32 << 20,
+        }
+    }
+}
+
+impl From<&config::Api> for ApiConfig {
+    fn from(section: &config::Api) -> Self {
+        Self {
+            groups: GroupNames {
+                reader: section.read_group.clone(),
+                agent: section.agent_group.clone(),
+                admin: section.admin_group.clone(),
+            },
+            max_connections: section.max_connections as usize,
+            client_deadline: section.request_deadline,
+            max_upload: section.body_limit,
+            ..Self::default()
         }
     }
 }
@@ -140,3 +156,14 @@ impl Shared {
 }
 
 type SharedState = axum::extract::State<Arc<Shared>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_configuration_gives_the_default_bounds() {
+        assert_eq!(ApiConfig::from(&config::Api::default()), ApiConfig::default());
+        assert_eq!(config::Api::default().socket.as_os_str(), DEFAULT_SOCKET);
+    }
+}

@@ -3,6 +3,7 @@
 use super::body::{CallPath, JsonBody, speaker_id};
 use super::problem::{Kind, Problem};
 use super::{SharedState, wait};
+use crate::config::parse_duration;
 use crate::verdict::Verdict;
 use crate::view::{CallView, EnrollmentView};
 use axum::Json;
@@ -91,8 +92,7 @@ pub(super) async fn result(
     let Some(text) = query.wait else {
         return Ok(Json(shared.desk.result(&call).await?));
     };
-    let limit = wait::parse_duration(&text)
-        .map_err(|error| Problem::new(Kind::Invalid, format!("`wait` is no duration: {error}")))?;
+    let limit = parse_duration(&text).map_err(|error| Problem::new(Kind::Invalid, format!("wait: {error}")))?;
     if limit > shared.config.max_wait {
         let detail = format!("`wait` is at most {} s", shared.config.max_wait.as_secs());
         return Err(Problem::new(Kind::Invalid, detail));

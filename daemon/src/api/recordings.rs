@@ -4,7 +4,7 @@ use super::ApiConfig;
 use super::body::{media_type, read};
 use super::calls::checked_consent;
 use super::problem::{Kind, Problem};
-use crate::audio::Recording;
+use crate::audio::{AudioFault, MAX_SAMPLES, Recording};
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::header;
@@ -92,19 +92,18 @@ async fn split(body: Bytes, boundary: String) -> Result<Files, Problem> {
 }
 
 fn decode_all(files: Vec<Bytes>) -> Result<Vec<Recording>, Problem> {
-    let mut recordings = Vec::with_capacity(files.len());
+    let (mut recordings, mut samples) = (Vec::with_capacity(files.len()), 0);
     for (number, file) in files.into_iter().enumerate() {
-        let recording = decode(file).map_err(|fault| {
+        let unusable = |fault| {
             Problem::new(Kind::UnusableRecording, format!("recording {} {fault}", number + 1))
-        })?;
+        };
+        let recording = Recording::decode(file.into()).map_err(unusable)?;
+        // Silence packs so well that a small upload may hold days of it.
+        samples += recording.pcm.len();
+        if samples > MAX_SAMPLES {
+            return Err(unusable(AudioFault::TooLong));
+        }
         recordings.push(recording);
     }
     Ok(recordings)
-}
-
-fn decode(file: Bytes) -> Result<Recording, String> {
-    let mut reader = hound::WavReader::new(std::io::Cursor::new(file)).map_err(|e| e.to_string())?;
-    let rate = reader.spec().sample_rate;
-    let pcm = reader.samples::<i16>().collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
-    Ok(Recording { pcm, rate })
 }
