@@ -238,7 +238,10 @@ pub(super) fn is_token(text: &str) -> bool {
 }
 
 /// Reads a duration such as `500ms`, `10s`, `5m`, `2h` or `30d`.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// Says how a duration is written.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let form = || format!("`{text}` is no duration such as `500ms`, `10s`, `5m`, `2h` or `30d`");
