@@ -63,26 +63,21 @@ impl Judgement {
     pub fn of(voiceprint: &Voiceprint, test: &Embedding, frames: u64, heard: &Heard, threshold: f32) -> Self {
         let sample = |embedding, net_speech_ms| Sample { embedding, band: Band::Narrow, net_speech_ms };
         let comparison = score::compare(
-            sample(&voiceprint.embedding, voiceprint.net_speech_ms),
-            sample(test, (frames * 10) as u32),
-        );
-        let status = match comparison.score {
-            score if !score.is_finite() => Status::Error,
-            score if score >= threshold => Status::Authenticated,
-            _ if is_too_poor(&heard.quality) => Status::Inconclusive,
-            _ => Status::NotAuthenticated,
+            &[sample(&voiceprint.embedding, voiceprint.net_speech_ms)],
+            &[sample(test, (frames * 10) as u32)],
+        )
+        .ok();
+        let status = match comparison.map(|comparison| comparison.score) {
+            None => Status::Error,
+            Some(score) if score >= threshold => Status::Authenticated,
+            Some(_) if is_too_poor(&heard.quality) => Status::Inconclusive,
+            Some(_) => Status::NotAuthenticated,
         };
         let mut reasons = remarks(&heard.quality);
         if status == Status::Error {
             reasons.push(Reason::EngineFault);
         }
-        Self {
-            status,
-            comparison: Some(comparison),
-            reasons,
-            frames,
-            voiceprint_version: Some(voiceprint.version),
-        }
+        Self { status, comparison, reasons, frames, voiceprint_version: Some(voiceprint.version) }
     }
 }
 

@@ -1,0 +1,1 @@
+//! `vouchctl capacity`: how many calls this box carries, measured on it.
