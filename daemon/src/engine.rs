@@ -21,11 +21,12 @@ mod worker;
 
 pub use error::{EmbedFault, EngineError};
 pub use jitter::JitterCounts;
-pub use offline::{Recorded, embed_recordings};
+pub use offline::RecordingsError;
 pub use slot::{MAX_STREAMS, STATE_BYTES_PER_CALL};
 pub use source::RELATCH_AFTER;
 pub use stream::{MediaSource, Traffic};
 
+use crate::audio::Recording;
 use crate::sys::media_socket::MediaSocket;
 use codec::Codec;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
@@ -326,6 +327,19 @@ impl Engine {
         let mut free = self.pool.free();
         ports.into_iter().flatten().for_each(|port| free.ports.give_back(port));
         free.slots.push_back(slot.index);
+    }
+
+    /// Makes an embedding of the first `frames` frames of net speech in recordings, on the calling thread, which
+    /// it blocks; it takes nothing from the calls but time.
+    ///
+    /// # Errors
+    /// [`RecordingsError`]: too little speech, or a fault of the network.
+    pub fn embed_recordings(
+        &self,
+        recordings: &[Recording],
+        frames: usize,
+    ) -> Result<Embedding, RecordingsError> {
+        offline::embed_recordings(&self.pool.network, recordings, frames)
     }
 
     /// Figures for metrics. Visits every slot for a moment.

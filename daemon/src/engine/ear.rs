@@ -120,6 +120,17 @@ impl Ear {
     }
 }
 
+#[cfg(test)]
+impl Ear {
+    /// Puts frames of speech into the ring, each carrying its number.
+    pub(super) fn push_speech(&mut self, frames: u64) {
+        for _ in 0..frames {
+            let number = self.hearing.ring.total() as i16;
+            self.hearing.ring.push(&[number; MELS]);
+        }
+    }
+}
+
 impl Hearing {
     fn new() -> Self {
         Self {
