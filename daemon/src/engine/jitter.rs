@@ -222,7 +222,8 @@ impl JitterBuffer {
     fn take_stranger(&mut self, packet: &RtpPacket<'_>, now: Instant, out: &mut impl FnMut(Ordered<'_>)) {
         if let Some(first) = self.stranger.take() {
             let apart = packet.sequence.wrapping_sub(first.sequence) as i16;
-            if first.ssrc == packet.ssrc && (1..=REORDER_PACKETS).contains(&usize::from(apart.unsigned_abs())) {
+            if first.ssrc == packet.ssrc && (1..=REORDER_PACKETS).contains(&usize::from(apart.unsigned_abs()))
+            {
                 self.change_source(first, out);
                 return self.push(packet, now, out);
             }
@@ -240,7 +241,8 @@ impl JitterBuffer {
         }
         let timeline = Timeline::begin(first.ssrc, first.sequence);
         let place = place_of(timeline.next);
-        self.payloads.copy_within(STRANGER * MAX_PAYLOAD..STRANGER * MAX_PAYLOAD + first.length, place * MAX_PAYLOAD);
+        self.payloads
+            .copy_within(STRANGER * MAX_PAYLOAD..STRANGER * MAX_PAYLOAD + first.length, place * MAX_PAYLOAD);
         self.waiting[place] = Some(first);
         self.timeline = Some(timeline);
         self.counts.restarts += 1;

@@ -135,10 +135,7 @@ mod tests {
         assert_eq!(only(&[0x40, 200, 0, 0]), RtcpError::Version(1));
         assert_eq!(only(&[0x80, 200, 0, 2, 0, 0, 0, 0]), RtcpError::Truncated { needed: 12, got: 8 });
         assert_eq!(only(&[0x80, 201, 0, 0]), RtcpError::Truncated { needed: 8, got: 4 });
-        assert_eq!(
-            only(&[0x82, 203, 0, 1, 0, 0, 0, 9]),
-            RtcpError::Sources { sources: 2, words: 1 }
-        );
+        assert_eq!(only(&[0x82, 203, 0, 1, 0, 0, 0, 9]), RtcpError::Sources { sources: 2, words: 1 });
         assert_eq!(packets(&[0x40, 200, 0, 0, 0x80, 201, 0, 1, 0, 0, 0, 1]).count(), 1);
     }
 
