@@ -1,1 +1,3 @@
 //! call.
+
+pub mod identity;
