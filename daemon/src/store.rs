@@ -1,1 +1,5 @@
-//! store.
+//! The store of voiceprints.
+
+mod keys;
+
+pub use keys::KeySource;

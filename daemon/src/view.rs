@@ -119,7 +119,7 @@ pub struct SpeakerView {
 pub struct Event {
     /// Number of the event; grows by one each.
     pub id: u64,
-    /// `call-started`, `progress`, `result`, `enrollment`, `call-ended` or `speaker`.
+    /// `call-started`, `progress`, `result`, `enrollment`, `call-ended`, `speaker`, or `gap` where events were missed.
     pub kind: String,
     /// When (RFC 3339, UTC).
     pub time: String,

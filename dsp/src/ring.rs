@@ -1,6 +1,7 @@
 //! Holds the newest speech frames of a call.
 
 use crate::features::LogMel;
+use crate::sizes::MELS;
 
 /// Ring of speech frames over memory that the caller owns.
 #[derive(Debug)]
@@ -41,8 +42,11 @@ impl<S: AsRef<[LogMel]> + AsMut<[LogMel]>> SpeechRing<S> {
         true
     }
 
-    /// Forgets everything.
+    /// Forgets everything and wipes the frames: they are somebody's voice.
     pub fn clear(&mut self) {
+        let frames = self.frames.as_mut();
+        let used = self.total.min(frames.len() as u64) as usize;
+        frames[..used].fill([0; MELS]);
         self.total = 0;
     }
 }

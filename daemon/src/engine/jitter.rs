@@ -9,16 +9,16 @@ use crate::wire::rtp::RtpPacket;
 use std::time::{Duration, Instant};
 
 /// Packets that may wait for a missing one.
-pub const CAPACITY: usize = 32;
+pub(super) const CAPACITY: usize = 32;
 /// Waiting packets after which a missing one is given up: 320 ms of the usual 20 ms packets, 160 ms of the shortest
 /// common ones.
-pub const REORDER_PACKETS: usize = 16;
+pub(super) const REORDER_PACKETS: usize = 16;
 /// Longest wait for a missing packet, several times the 60 ms of jitter that a bad line shows.
-pub const PATIENCE: Duration = Duration::from_millis(250);
+pub(super) const PATIENCE: Duration = Duration::from_millis(250);
 /// Longest payload kept: 200 ms of G.711, and more than an Ethernet frame carries.
-pub const MAX_PAYLOAD: usize = 1600;
+pub(super) const MAX_PAYLOAD: usize = 1600;
 /// Bytes of payload memory that a buffer needs: the waiting packets and one of a source not yet believed.
-pub const PAYLOAD_BYTES: usize = (CAPACITY + 1) * MAX_PAYLOAD;
+pub(super) const PAYLOAD_BYTES: usize = (CAPACITY + 1) * MAX_PAYLOAD;
 
 /// Sequence numbers ahead that are a loss and no restart (RFC 3550 A.1, `MAX_DROPOUT`).
 const MAX_DROPOUT: i64 = 3000;
@@ -29,17 +29,17 @@ const STRANGER: usize = CAPACITY;
 
 /// A packet in its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ordered<'a> {
+pub(super) struct Ordered<'a> {
     /// Packets missing between the last one and this.
-    pub lost_before: u32,
+    pub(super) lost_before: u32,
     /// Whether a source begins here: its timestamps say nothing about those before.
-    pub new_source: bool,
+    pub(super) new_source: bool,
     /// Payload type.
-    pub payload_type: u8,
+    pub(super) payload_type: u8,
     /// Timestamp of its first sample.
-    pub timestamp: u32,
+    pub(super) timestamp: u32,
     /// Payload.
-    pub payload: &'a [u8],
+    pub(super) payload: &'a [u8],
 }
 
 /// What became of the packets.
@@ -55,13 +55,25 @@ pub struct JitterCounts {
     pub strangers: u64,
     /// Changes of source, and restarts of a sequence.
     pub restarts: u64,
-    /// Payload longer than [`MAX_PAYLOAD`].
+    /// Payload longer than [`MAX_PAYLOAD`], dropped.
     pub oversized: u64,
+}
+
+impl JitterCounts {
+    /// Adds the figures of `other`.
+    pub fn add(&mut self, other: &Self) {
+        self.lost += other.lost;
+        self.late += other.late;
+        self.duplicates += other.duplicates;
+        self.strangers += other.strangers;
+        self.restarts += other.restarts;
+        self.oversized += other.oversized;
+    }
 }
 
 /// Jitter buffer over payload memory of [`PAYLOAD_BYTES`].
 #[derive(Debug)]
-pub struct JitterBuffer {
+pub(super) struct JitterBuffer {
     waiting: [Option<Waiting>; CAPACITY],
     payloads: Box<[u8]>,
     timeline: Option<Timeline>,
@@ -98,7 +110,7 @@ struct Timeline {
 
 impl JitterBuffer {
     /// An empty buffer; the only allocation of its life.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             waiting: [None; CAPACITY],
             payloads: vec![0; PAYLOAD_BYTES].into_boxed_slice(),
@@ -109,7 +121,7 @@ impl JitterBuffer {
     }
 
     /// Takes a packet that arrived at `now`; `out` gets each packet whose turn has come.
-    pub fn push(&mut self, packet: &RtpPacket<'_>, now: Instant, out: &mut impl FnMut(Ordered<'_>)) {
+    pub(super) fn push(&mut self, packet: &RtpPacket<'_>, now: Instant, out: &mut impl FnMut(Ordered<'_>)) {
         if packet.payload.len() > MAX_PAYLOAD {
             self.counts.oversized += 1;
             return;
@@ -135,7 +147,7 @@ impl JitterBuffer {
     }
 
     /// Gives up what has been missing for [`PATIENCE`]; `out` gets what waited for it.
-    pub fn tick(&mut self, now: Instant, out: &mut impl FnMut(Ordered<'_>)) {
+    pub(super) fn tick(&mut self, now: Instant, out: &mut impl FnMut(Ordered<'_>)) {
         let Some(mut timeline) = self.timeline else { return };
         while self.oldest_arrival().is_some_and(|oldest| now.saturating_duration_since(oldest) >= PATIENCE) {
             self.release_first(&mut timeline, out);
@@ -145,17 +157,17 @@ impl JitterBuffer {
     }
 
     /// Whether packets wait, so that [`Self::tick`] will have work.
-    pub fn is_waiting(&self) -> bool {
+    pub(super) fn is_waiting(&self) -> bool {
         self.oldest_arrival().is_some()
     }
 
     /// What became of the packets so far.
-    pub const fn counts(&self) -> JitterCounts {
+    pub(super) const fn counts(&self) -> JitterCounts {
         self.counts
     }
 
-    /// Forgets everything and wipes the payloads.
-    pub fn clear(&mut self) {
+    /// Forgets everything, the counts too, and wipes the payloads.
+    pub(super) fn clear(&mut self) {
         if self.timeline.is_some() {
             self.payloads.fill(0);
         }
