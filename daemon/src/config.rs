@@ -9,7 +9,7 @@ mod sections;
 mod values;
 
 pub use sections::{
-    Api, Authentication, Enrollment, Identity, IdentitySource, Limits, Peer, Retention, Sip, Store, Voice,
+    Api, Authentication, Enrollment, Identity, Limits, Peer, Retention, Sip, Store, Voice,
 };
 pub use values::{CallerRule, InfoRule, Listen, Network, PortRange, Transport, parse_duration};
 

@@ -1,3 +1,11 @@
-//! sip.
+//! SIP: the user agent server that gateways call.
+//!
+//! Protocol logic takes bytes and time and gives work back; only [`transport`] holds sockets. From the wire
+//! inwards: [`transport`] and [`stream`] (bytes to messages), [`message`] (what a message says), [`transaction`]
+//! (RFC 3261 section 17), [`dialog`] (section 12), [`agent`] (all of them together, as the application sees it).
 
+pub mod flow;
 pub mod headers;
+pub mod message;
+pub mod params;
+pub mod uri;
