@@ -231,7 +231,7 @@ impl Default for Store {
     fn default() -> Self {
         Self {
             path: PathBuf::from("/var/lib/vouch/store"),
-            key: KeySource::File(PathBuf::from("/var/lib/vouch/master.key")),
+            key: KeySource::Auto,
             create_key: true,
         }
     }
