@@ -2,8 +2,8 @@
 //!
 //! A fixed pool of call slots, each with the streams of a call, a jitter buffer, a detector and the newest 30 s of net
 //! speech; receiver threads that carry packets from the sockets into the slots; worker threads that turn speech into
-//! embeddings. [`Engine`] is the handle that the exchange holds. Read in the order the audio flows: [`source`],
-//! [`stream`], [`jitter`], [`codec`], [`clock`], [`ear`], [`slot`]; then the threads, [`receive`] and [`worker`].
+//! embeddings. [`Engine`] is the handle that the exchange holds. Read in the order the audio flows: `source`, `stream`,
+//! `jitter`, [`codec`], `clock`, `ear`, `slot`; then the threads, `receive` and `worker`.
 
 mod clock;
 pub mod codec;
@@ -11,6 +11,7 @@ mod ear;
 mod error;
 mod jitter;
 mod offline;
+mod path;
 mod pool;
 mod ports;
 mod receive;
@@ -22,8 +23,8 @@ mod worker;
 pub use error::{EmbedFault, EngineError};
 pub use jitter::JitterCounts;
 pub use offline::RecordingsError;
+pub use path::PacketPath;
 pub use slot::{MAX_STREAMS, STATE_BYTES_PER_CALL};
-pub use source::RELATCH_AFTER;
 pub use stream::{MediaSource, Traffic};
 
 use crate::audio::Recording;
