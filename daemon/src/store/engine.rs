@@ -120,6 +120,7 @@ fn contained<T>(
         Ok(Err(sled::Error::Io(source))) if source.kind() != ErrorKind::UnexpectedEof => {
             return Err(StoreError::io(doing, path)(source));
         }
+        Ok(Err(sled::Error::Corruption { .. })) => "its checksums do not fit its content".to_owned(),
         Ok(Err(error)) => error.to_string(),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
