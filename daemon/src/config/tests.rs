@@ -123,6 +123,13 @@ fn peers_replace_the_default() {
 }
 
 #[test]
+fn two_peers_of_one_name_are_refused() {
+    let peer = "[[peers]]\nname = \"pbx\"\naddress = [\"192.0.2.1\"]\n";
+    let found = problems(&format!("version = 1\n{peer}{peer}"));
+    assert_eq!(found, ["vouchd.toml:2: peers: two of them are called `pbx`; logs could not tell them apart"]);
+}
+
+#[test]
 fn keys_that_contradict_each_other_are_refused() {
     for (text, wanted) in [
         ("[limits]\nmax-calls = 501", "vouchd.toml:3: limits.max-calls: 501 calls need 2004 RTP ports"),
