@@ -1,3 +1,5 @@
 //! sip.
 
 pub mod headers;
+pub mod offer_answer;
+pub mod siprec;
