@@ -1,8 +1,9 @@
 //! Offer and answer (RFC 3264), as one that only listens.
 //!
-//! A plain leg gets one codec. A recording session gets the whole offered payload list back, telephone-event included:
-//! rtpengine hangs up on an answer that drops one. What we decode is moved to the front of it, so that a client
-//! which could send either sends that. Hold shows in the direction alone, never in the version of `o=`.
+//! A plain leg gets one codec. A recording session gets the whole offered payload list back, telephone-event
+//! included: rtpengine hangs up on an answer that drops one. What we decode is moved to the front of it, so
+//! that a client which could send either sends that. Hold shows in the direction alone, never in the version
+//! of `o=`.
 
 use crate::engine::codec::{Codec, Payload, PayloadMap};
 use crate::wire::sdp::{Description, Format, Media, Transport, Written, WrittenMedia};
@@ -59,7 +60,8 @@ pub struct Told {
 }
 
 impl Told {
-    /// Nothing told yet. `session_id` stays with the dialog; below 2^63, since peers read it as a signed number.
+    /// Nothing told yet. `session_id` stays with the dialog; below 2^63, since peers read it as a signed
+    /// number.
     pub const fn new(session_id: u64) -> Self {
         Self { session_id: session_id >> 1, last: None }
     }
@@ -74,7 +76,8 @@ impl Told {
         self.last.insert(Written { session_id: self.session_id, version, address, media }).to_string()
     }
 
-    /// An offer of ours, for an INVITE that came without one: what was told last, or one audio line on `port`.
+    /// An offer of ours, for an INVITE that came without one: what was told last, or one audio line on
+    /// `port`.
     pub fn offer(&mut self, address: IpAddr, port: u16) -> String {
         match &self.last {
             Some(last) => last.to_string(),
@@ -85,7 +88,8 @@ impl Told {
     /// Reads the answer to [`Told::offer`]: one plan for each line that is in use on both sides.
     ///
     /// # Errors
-    /// [`Refusal::NoAudio`] when the answer leaves no line in use, and [`Refusal::NoCodec`] when none is decoded.
+    /// [`Refusal::NoAudio`] when the answer leaves no line in use, and [`Refusal::NoCodec`] when none is
+    /// decoded.
     pub fn accept(&self, answer: &Description) -> Result<Vec<MediaPlan>, Refusal> {
         let ours = self.last.iter().flat_map(|last| &last.media);
         let plans: Vec<_> = ours
@@ -110,7 +114,8 @@ pub struct MediaPlan {
     pub label: Option<String>,
     /// Port on which we receive its RTP.
     pub local_port: u16,
-    /// Where its RTP is expected from; `None` where the offer names no usable address (`0.0.0.0`, a host name).
+    /// Where its RTP is expected from; `None` where the offer names no usable address (`0.0.0.0`, a host
+    /// name).
     pub remote: Option<SocketAddr>,
     /// Where its RTCP is expected from.
     pub remote_rtcp: Option<SocketAddr>,
@@ -134,7 +139,8 @@ impl MediaPlan {
         for format in &media.payloads {
             payloads.set(format.number, meaning(format));
         }
-        // Events of the audio's own clock before those of another (RFC 4733 section 2.1 wants the same clock).
+        // Events of the audio's own clock before those of another (RFC 4733 section 2.1 wants the same
+        // clock).
         let first = |wanted: Payload| {
             let found = media.payloads.iter().filter(|it| meaning(it) == wanted);
             found.min_by_key(|it| it.clock_rate != CLOCK_HZ).map(|it| it.number)
@@ -175,7 +181,8 @@ pub struct Negotiation<'a> {
 impl<'a> Negotiation<'a> {
     /// Decides which lines of an offer to accept.
     ///
-    /// A recording session may offer no audio yet, and a leg may take its audio away; both are answered without a plan.
+    /// A recording session may offer no audio yet, and a leg may take its audio away; both are answered
+    /// without a plan.
     ///
     /// # Errors
     /// [`Refusal`] when nothing offered can be heard.
@@ -208,8 +215,8 @@ impl<'a> Negotiation<'a> {
         &self.accepted
     }
 
-    /// Writes the answer. `ports` belong to [`Negotiation::accepted`] in its order; lines that are left without a port are
-    /// refused.
+    /// Writes the answer. `ports` belong to [`Negotiation::accepted`] in its order; lines that are left
+    /// without a port are refused.
     pub fn answer(&self, address: IpAddr, ports: &[u16], told: &mut Told) -> Answer {
         let port_of = |line: usize| {
             let at = self.accepted.iter().position(|accepted| *accepted == line)?;
@@ -251,8 +258,8 @@ fn decoded(format: &Format) -> Option<Codec> {
     }
 }
 
-/// The formats of an accepted line: those of a plain leg are the first codec that we decode and the telephone-events of its
-/// clock; those of a recording session are all, what we decode first.
+/// The formats of an accepted line: those of a plain leg are the first codec that we decode and the
+/// telephone-events of its clock; those of a recording session are all, what we decode first.
 fn answered_formats(media: &Media, leg: Leg) -> Vec<&Format> {
     let audio = || media.payloads.iter().filter(|it| decoded(it).is_some());
     match leg {

@@ -1,10 +1,10 @@
 //! Recording sessions (RFC 7866): what an INVITE carries, and which of its lines is the caller's.
 //!
-//! Nothing in the SDP says who called: labels and the order of lines mean something else in every make. What may be believed,
-//! in this order: the administrator's rule for the peer; a vendor's flag (`callingParty`, Oracle); the From header of the
-//! recorded call (`callData`, Sonus); who was the caller so far; and the convention that the first participant called. The line
-//! then follows from participant, stream and label. Where the chain breaks the call is not scored, for the wrong guess
-//! would judge the agent.
+//! Nothing in the SDP says who called: labels and the order of lines mean something else in every make. What
+//! may be believed, in this order: the administrator's rule for the peer; a vendor's flag (`callingParty`,
+//! Oracle); the From header of the recorded call (`callData`, Sonus); who was the caller so far; and the
+//! convention that the first participant called. The line then follows from participant, stream and label.
+//! Where the chain breaks the call is not scored, for the wrong guess would judge the agent.
 
 use crate::call::identity::speaker_of_address;
 use crate::pii::Pii;
@@ -25,8 +25,8 @@ pub struct Bodies<'a> {
 }
 
 impl<'a> Bodies<'a> {
-    /// Finds description and metadata in a body: multipart of any kind and order, or one of them alone. Metadata is known by its
-    /// type (RFC 7865, RFC 9806, with or without `+xml`) or its disposition.
+    /// Finds description and metadata in a body: multipart of any kind and order, or one of them alone.
+    /// Metadata is known by its type (RFC 7865, RFC 9806, with or without `+xml`) or its disposition.
     ///
     /// # Errors
     /// [`MultipartError`] for a multipart body that cannot be split.
@@ -61,7 +61,8 @@ pub enum CallerRule {
     /// By what the metadata says.
     #[default]
     Auto,
-    /// By what the metadata says, but the streams belong to the other party: for clients that bind them crosswise.
+    /// By what the metadata says, but the streams belong to the other party: for clients that bind them
+    /// crosswise.
     Swapped,
     /// The first audio line.
     First,
@@ -135,11 +136,12 @@ pub struct CallerChoice {
 
 /// Chooses the caller's line among the accepted `lines`.
 ///
-/// `earlier` is the choice that held until now: a hold or a transfer changes the metadata, and not who called.
+/// `earlier` is the choice that held until now: a hold or a transfer changes the metadata, and not who
+/// called.
 ///
 /// # Errors
-/// [`Reason::MixedStream`] when caller and agent share the line, or may; [`Reason::CallerUnknown`] when nothing says
-/// which line it is.
+/// [`Reason::MixedStream`] when caller and agent share the line, or may; [`Reason::CallerUnknown`] when
+/// nothing says which line it is.
 pub fn choose_caller(
     rule: &CallerRule,
     lines: &[MediaPlan],
@@ -170,7 +172,8 @@ impl<'a> Scene<'a> {
     fn by_line(self, line: &MediaPlan, earlier: Option<&CallerChoice>) -> Result<CallerChoice, Reason> {
         self.refuse_mixed(line)?;
         let sender = self.senders(line).next();
-        // Without an association the line is known and the participant is not: the conventions still name one.
+        // Without an association the line is known and the participant is not: the conventions still name
+        // one.
         let participant = sender.or_else(|| self.caller(earlier).ok().map(|(participant, _)| participant));
         Ok(choice(line.m_line, participant, ChosenBy::PeerRule))
     }
@@ -227,7 +230,8 @@ impl<'a> Scene<'a> {
         if let Some(earlier) =
             earlier.filter(|earlier| earlier.participant.is_some() || earlier.aor.is_some())
         {
-            // After a transfer the first participant may be the agent, so a caller who is gone has no successor.
+            // After a transfer the first participant may be the agent, so a caller who is gone has no
+            // successor.
             let same = all.iter().find(|participant| is_same(participant, earlier));
             return same.map(|same| (same, ChosenBy::Earlier)).ok_or(Reason::CallerUnknown);
         }
@@ -309,7 +313,8 @@ fn choice(m_line: usize, participant: Option<&Participant>, by: ChosenBy) -> Cal
     }
 }
 
-/// Whether a participant is the caller of an earlier choice: by id, or by address where a client makes new ids each time.
+/// Whether a participant is the caller of an earlier choice: by id, or by address where a client makes new
+/// ids each time.
 fn is_same(participant: &Participant, earlier: &CallerChoice) -> bool {
     let same_id = earlier.participant.as_ref().is_some_and(|id| *id == participant.id);
     same_id || earlier.aor.is_some() && earlier.aor == participant.aor

@@ -40,7 +40,8 @@ fn outcome(found: &Result<CallerChoice, Reason>) -> Outcome<'_> {
         .map(|choice| (choice.m_line, choice.aor.as_ref().map_or("", |aor| aor.reveal().as_str()), choice.by))
 }
 
-/// Two parties, `sip:ann@gw` first and `sip:bob@pbx` second; `{A}` and `{B}` are their associations.
+/// Two parties, `sip:ann@gw` first and `sip:bob@pbx` second, with the ids of
+/// the streams each sends; `-` for no association.
 fn rfc(first: &str, second: &str) -> String {
     let streams = "<stream stream_id=\"s1\"><label>1</label></stream><stream stream_id=\"s0\"><label>0</label></stream>";
     let one = |id: &str, aor: &str, sends: &str| {
@@ -341,7 +342,12 @@ fn any_recording() -> impl Strategy<Value = Recording> {
 proptest! {
     /// Whatever a client sends, the line chosen exists, is nobody else's, and is not shared.
     #[test]
-    fn nobody_else_is_ever_chosen(recording in any_recording(), later in any_recording(), count in 0_usize..4, rule in "(auto|first|second|label:1)") {
+    fn nobody_else_is_ever_chosen(
+        recording in any_recording(),
+        later in any_recording(),
+        count in 0_usize..4,
+        rule in "(auto|first|second|label:1)",
+    ) {
         let rule: CallerRule = rule.parse().unwrap();
         let lines = lines(&["0", "1", "2"][..count.min(3)]);
         let began = choose_caller(&rule, &lines, Some(&recording), None);
@@ -358,7 +364,10 @@ proptest! {
     }
 
     #[test]
-    fn any_body_is_split_or_refused(content_type in "(multipart/mixed;boundary=b|application/sdp|.{0,20})", body in proptest::collection::vec("(--b\r\n|Content-Type: application/sdp\r\n|\r\n|v=0|.{0,9})", 0..20)) {
+    fn any_body_is_split_or_refused(
+        content_type in "(multipart/mixed;boundary=b|application/sdp|.{0,20})",
+        body in proptest::collection::vec("(--b\r\n|Content-Type: application/sdp\r\n|\r\n|v=0|.{0,9})", 0..20),
+    ) {
         let body = body.concat();
         if let Ok(found) = Bodies::find(&content_type, body.as_bytes()) {
             let _ = found.sdp.map(Description::parse);

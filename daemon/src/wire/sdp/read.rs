@@ -70,7 +70,8 @@ const ATTRIBUTES: [&str; 11] = [
     "inactive",
 ];
 
-/// Encodings of static payload types (RFC 3551 section 6, and 19, which older gateways use for comfort noise).
+/// Encodings of static payload types (RFC 3551 section 6, and 19, which older gateways use for comfort
+/// noise).
 const STATIC: [(u8, &str); 8] =
     [(0, "PCMU"), (3, "GSM"), (4, "G723"), (8, "PCMA"), (9, "G722"), (13, "CN"), (18, "G729"), (19, "CN")];
 
