@@ -6,6 +6,20 @@
 
 pub mod flow;
 pub mod headers;
+
+pub mod agent;
+pub mod counters;
+pub mod dialog;
+pub mod flow;
+pub mod headers;
 pub mod message;
+pub mod offer_answer;
 pub mod params;
+pub mod peers;
+pub mod session;
+pub mod siprec;
+pub mod stream;
+pub mod timers;
+pub mod transaction;
+pub mod transport;
 pub mod uri;

@@ -1,11 +1,12 @@
 //! The `X-Voice-ID-*` headers: how a gateway reads an answer, names a speaker and asks for a call.
 //!
-//! Values are visible ASCII. What a header cannot hold is written as `%XX` of its UTF-8, the way URIs escape, so that
-//! `X-Voice-ID-Speaker` can be sent back to us as it came. Of what comes in, only `-Speaker` (a claim) and `-Call` (a query)
-//! are ever read; the others are answers, and answers are ours to give.
+//! Values are visible ASCII. What a header cannot hold is written as `%XX` of its UTF-8, the way URIs escape,
+//! so that `X-Voice-ID-Speaker` can be sent back to us as it came. Of what comes in, only `-Speaker` (a
+//! claim) and `-Call` (a query) are ever read; the others are answers, and answers are ours to give.
 //!
-//! A result that is reached during a call goes out as an in-dialog INFO (RFC 6086) of the package [`INFO_PACKAGE`]. It carries
-//! these headers and no body: a proxy script reads headers with a word, and would need a parser for a body.
+//! A result that is reached during a call goes out as an in-dialog INFO (RFC 6086) of the package
+//! [`INFO_PACKAGE`]. It carries these headers and no body: a proxy script reads headers with a word, and
+//! would need a parser for a body.
 
 use crate::verdict::Verdict;
 use std::fmt::Write;
@@ -27,7 +28,8 @@ pub struct HeaderPrefix(String);
 /// The text is no prefix of header names.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no prefix of header names: 1 to {MAX_PREFIX} letters, digits and hyphens, the first a letter, the last no hyphen"
+    "`{0}` is no prefix of header names: 1 to {MAX_PREFIX} letters, digits and hyphens, beginning with a letter \
+     and not ending with a hyphen"
 )]
 pub struct BadPrefix(String);
 
@@ -113,7 +115,8 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// A number cut, not rounded, to a tenth, so that 89.97 never reads as a 90 that was refused; `None` for what is no number.
+/// A number cut, not rounded, to a tenth, so that 89.97 never reads as a 90 that was refused; `None` for what
+/// is no number.
 fn tenths(value: f32) -> Option<String> {
     if !value.is_finite() {
         return None;
@@ -219,7 +222,9 @@ mod tests {
     proptest! {
         #[test]
         fn values_are_visible_ascii_whatever_they_hold(id in "\\PC{0,300}", score: f32, result in ".{0,20}") {
-            let odd = Verdict { speaker_id: Some(id), score: Some(score), result_id: result.clone(), fraud: Fraud { risk: result, indicators: Vec::new() }, ..verdict() };
+            let fraud = Fraud { risk: result.clone(), indicators: Vec::new() };
+            let odd =
+                Verdict { speaker_id: Some(id), score: Some(score), result_id: result, fraud, ..verdict() };
             for (name, value) in verdict_headers(&HeaderPrefix::default(), &odd) {
                 prop_assert!(name.starts_with("X-Voice-ID-"));
                 prop_assert!(!value.is_empty() && value.len() <= MAX_VALUE);

@@ -1,7 +1,7 @@
 //! Multipart bodies (RFC 2046 section 5.1), as gateways write them: read in place, nothing copied.
 //!
-//! The delimiter alone ends a part. A part's own `Content-Length` is not believed: of the gateways seen, some count
-//! before they rewrite the body.
+//! The delimiter alone ends a part. A part's own `Content-Length` is not believed: of the gateways seen, some
+//! count before they rewrite the body.
 
 use std::str;
 
@@ -81,8 +81,8 @@ pub fn boundary(content_type: &str) -> Option<&str> {
 
 /// Splits a multipart body into its parts, in the order of the body.
 ///
-/// `content_type` is the value of the message's `Content-Type`. A body without a closing delimiter gives its last part up to
-/// the end of the body, since gateways leave it out.
+/// `content_type` is the value of the message's `Content-Type`. A body without a closing delimiter gives its
+/// last part up to the end of the body, since gateways leave it out.
 ///
 /// # Errors
 /// [`MultipartError`] names the limit or the rule that the body breaks.
@@ -229,19 +229,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn anything_is_read_or_refused(content_type in ".{0,80}", body in proptest::collection::vec(any::<u8>(), 0..400)) {
+        fn anything_is_read_or_refused(
+            content_type in ".{0,80}",
+            body in proptest::collection::vec(any::<u8>(), 0..400),
+        ) {
             let _ = parts(&content_type, &body);
         }
 
         #[test]
-        fn what_is_written_is_read(bodies in proptest::collection::vec("[^-\r]{0,40}", 1..MAX_PARTS), cut in 0_usize..400) {
+        fn what_is_written_is_read(
+            bodies in proptest::collection::vec("[^-\r]{0,40}", 1..MAX_PARTS),
+            cut in 0_usize..400,
+        ) {
             let mut text = String::new();
             for body in &bodies {
                 text.push_str(&format!("--b\r\nContent-Type: a/b\r\n\r\n{body}\r\n"));
             }
             text.push_str("--b--\r\n");
             let found = parts("m/m;boundary=b", text.as_bytes()).unwrap();
-            prop_assert_eq!(found.iter().map(|part| part.body).collect::<Vec<_>>(), bodies.iter().map(|body| body.as_bytes()).collect::<Vec<_>>());
+            prop_assert!(found.iter().map(|part| part.body).eq(bodies.iter().map(|body| body.as_bytes())));
             let cut = cut.min(text.len());
             if let Ok(some) = parts("m/m;boundary=b", &text.as_bytes()[..cut]) {
                 // Cut inside the closing delimiter, it may open one more, empty part.

@@ -1,7 +1,7 @@
 //! Session descriptions (RFC 8866): read leniently, written strictly.
 //!
-//! The only module that knows `sdp-types`. Of an offer only the lines that Vouch uses can refuse it (`v=`, `c=`,
-//! `m=` and the attributes below); a broken subject, bandwidth or time is no reason to miss a call.
+//! The only module that knows `sdp-types`. Of an offer only the lines that Vouch uses can refuse it (`v=`,
+//! `c=`, `m=` and the attributes below); a broken subject, bandwidth or time is no reason to miss a call.
 
 mod read;
 
@@ -84,7 +84,8 @@ pub enum Transport {
 pub struct Format {
     /// Payload type, 0 to 127.
     pub number: u8,
-    /// Encoding name from `a=rtpmap`, or of the static type (RFC 3551 section 6); empty where neither names one.
+    /// Encoding name from `a=rtpmap`, or of the static type (RFC 3551 section 6); empty where neither names
+    /// one.
     pub encoding: String,
     /// RTP clock rate in Hz; 0 where unknown.
     pub clock_rate: u32,
@@ -109,8 +110,8 @@ pub struct Media {
     pub formats: Vec<String>,
     /// The formats that are payload types, in order of preference; empty unless `protocol` is RTP.
     pub payloads: Vec<Format>,
-    /// Where RTP of the offerer is received, and by convention sent from; `None` for `0.0.0.0`, `::`, host names,
-    /// multicast and lines without `c=`.
+    /// Where RTP of the offerer is received, and by convention sent from; `None` for `0.0.0.0`, `::`, host
+    /// names, multicast and lines without `c=`.
     pub address: Option<IpAddr>,
     /// `a=rtcp` (RFC 3605), where it differs from the port above `port`.
     pub rtcp: Option<(Option<IpAddr>, u16)>,
@@ -184,8 +185,8 @@ pub struct WrittenMedia {
 }
 
 impl fmt::Display for Written {
-    /// Writes the description with CRLF line ends; line ends inside values are dropped, so that nothing offered can
-    /// add a line.
+    /// Writes the description with CRLF line ends; line ends inside values are dropped, so that nothing
+    /// offered can add a line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let origin = engine::Origin::with_ip_addr(self.session_id, self.version, self.address);
         let mut session = engine::Session::new(origin, "-");

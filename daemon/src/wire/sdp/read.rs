@@ -70,7 +70,8 @@ const ATTRIBUTES: [&str; 11] = [
     "inactive",
 ];
 
-/// Encodings of static payload types (RFC 3551 section 6, and 19, which older gateways use for comfort noise).
+/// Encodings of static payload types (RFC 3551 section 6, and 19, which older gateways use for comfort
+/// noise).
 const STATIC: [(u8, &str); 8] =
     [(0, "PCMU"), (3, "GSM"), (4, "G723"), (8, "PCMA"), (9, "G722"), (13, "CN"), (18, "G729"), (19, "CN")];
 
@@ -79,7 +80,7 @@ pub(super) fn description(bytes: &[u8]) -> Result<Description, SdpError> {
     if bytes.len() > MAX_SDP {
         return Err(SdpError::TooLong(bytes.len()));
     }
-    let session = engine::Session::parse(&used_lines(bytes)?).map_err(refuse)?;
+    let session = engine::Session::parse(&used_lines(bytes)?).map_err(|error| refuse(&error))?;
     let direction = direction(&session.attributes).unwrap_or_default();
     let address = session.connection.as_ref().and_then(usable_address);
     let keys = Keys::of(&session.attributes);
@@ -245,9 +246,9 @@ fn whole_milliseconds(text: &str) -> Option<u16> {
     text.trim().split('.').next()?.parse().ok().filter(|&ms| ms > 0)
 }
 
-fn refuse(error: ParserError) -> SdpError {
+fn refuse(error: &ParserError) -> SdpError {
     use ParserError as P;
-    let (line, field, trouble) = match error {
+    let (line, field, trouble) = match *error {
         P::InvalidLineFormat(line, field) | P::InvalidFieldFormat(line, field) => {
             (line, field, Trouble::Format)
         }
@@ -264,5 +265,4 @@ fn refuse(error: ParserError) -> SdpError {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

@@ -127,6 +127,8 @@ fn faults_name_the_line() {
     );
 }
 
+const LINE: &str = "(v=0|m=|c=IN IP4 |a=rtpmap:|a=rtcp:|a=ptime:|a=fmtp:|a=label:)[ -~]{0,20}";
+
 proptest! {
     #[test]
     fn anything_is_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
@@ -144,7 +146,7 @@ proptest! {
     }
 
     #[test]
-    fn lines_of_any_content_are_read_or_refused(lines in proptest::collection::vec("(v=0|m=|c=IN IP4 |a=rtpmap:|a=rtcp:|a=ptime:|a=fmtp:|a=label:)[ -~]{0,20}", 0..20)) {
+    fn lines_of_any_content_are_read_or_refused(lines in proptest::collection::vec(LINE, 0..20)) {
         let text = format!("v=0\n{}", lines.join("\n"));
         if let Ok(read) = description(text.as_bytes()) {
             for media in &read.media {
