@@ -4,7 +4,16 @@
 //! inwards: [`transport`] and [`stream`] (bytes to messages), [`message`] (what a message says), [`transaction`]
 //! (RFC 3261 section 17), [`dialog`] (section 12), [`agent`] (all of them together, as the application sees it).
 
+pub mod agent;
+pub mod counters;
+pub mod dialog;
 pub mod flow;
 pub mod message;
 pub mod params;
+pub mod peers;
+pub mod session;
+pub mod stream;
+pub mod timers;
+pub mod transaction;
+pub mod transport;
 pub mod uri;
