@@ -3,9 +3,7 @@
 //! Protocol logic takes bytes and time and gives work back; only [`transport`] holds sockets. From the wire
 //! inwards: [`transport`] and [`stream`] (bytes to messages), [`message`] (what a message says), [`transaction`]
 //! (RFC 3261 section 17), [`dialog`] (section 12), [`agent`] (all of them together, as the application sees it).
-
-pub mod flow;
-pub mod headers;
+//! What the bodies and headers of a call mean is in [`offer_answer`], [`siprec`] and [`headers`].
 
 pub mod agent;
 pub mod counters;

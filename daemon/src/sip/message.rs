@@ -89,7 +89,7 @@ impl MessageError {
 pub struct Refusal {
     /// What is wrong.
     pub error: MessageError,
-    /// The headers that could be read, the source noted in the top Via; `None` where no answer is possible: a
+    /// The headers that could be read, and the top Via; `None` where no answer is possible: a
     /// response, an ACK, or no top Via to send it to.
     pub answer: Option<(Headers, Via)>,
 }
@@ -189,7 +189,7 @@ impl Request {
     /// Notes in the top Via where the request really came from.
     pub fn stamp(&mut self, source: SocketAddr) {
         self.essentials.via.stamp(source);
-        self.headers.replace_first_element("Via", &self.essentials.via.to_string());
+        self.headers.replace_top_via(&self.essentials.via);
     }
 }
 
@@ -441,6 +441,7 @@ fn parse_essentials(headers: &Headers) -> Result<Essentials, MessageError> {
 fn take_body<'a>(headers: &Headers, rest: &'a [u8]) -> Result<&'a [u8], MessageError> {
     match content_length(headers)? {
         None => Ok(rest),
+        Some(length) if length > MAX_MESSAGE => Err(MessageError::new(Place::Body, Fault::TooLarge)),
         Some(length) => rest.get(..length).ok_or(MessageError::new(Place::Body, Fault::CutOff)),
     }
 }

@@ -1,7 +1,7 @@
 //! Header lines: framed, unfolded, compact names written out.
 
 use super::super::params::{Fault, is_token, split_list};
-use super::{MessageError, Place};
+use super::{MessageError, Place, Via};
 use std::fmt;
 
 /// Most header lines in one message.
@@ -115,23 +115,19 @@ impl Headers {
         if values.next().is_some() { Err(MessageError::header(name, Fault::Duplicate)) } else { Ok(first) }
     }
 
-    /// Puts `element` in the place of the first element of the first line `name`.
-    pub(super) fn replace_first_element(&mut self, name: &str, element: &str) {
-        if let Some(header) = self.0.iter_mut().find(|header| header.is(name)) {
-            let others: Vec<&str> = split_list(&header.value).skip(1).collect();
-            let mut value = element.to_owned();
-            for other in others {
-                value.push_str(", ");
-                value.push_str(other);
-            }
-            header.value = value;
+    /// Puts `via` in the place of the top one.
+    pub fn replace_top_via(&mut self, via: &Via) {
+        if let Some(header) = self.0.iter_mut().find(|header| header.is("Via")) {
+            let top = via.to_string();
+            let elements = std::iter::once(top.as_str()).chain(split_list(&header.value).skip(1));
+            header.value = elements.collect::<Vec<_>>().join(", ");
             header.raw = None;
         }
     }
 
     /// Reads header lines; `head` ends with the line end of the last one. What could be read is given
     /// back in every case, so that a refusal can still be answered.
-    pub(super) fn parse(head: &[u8]) -> (Self, Option<MessageError>) {
+    pub fn parse(head: &[u8]) -> (Self, Option<MessageError>) {
         let (mut headers, mut problem) = (Self::default(), None);
         let mut lines = split_lines(head).enumerate().peekable();
         while let Some((number, line)) = lines.next() {
