@@ -33,13 +33,11 @@ pub enum LogError {
 
 /// Sends the log of the whole program to where it belongs.
 ///
-/// `filter` is a level such as `debug`, or a list such as `info,vouch::sip=debug`; `None` means
-/// [`DEFAULT_FILTER`].
+/// `filter` is a level such as `debug`, or a list such as `info,vouch::sip=debug`.
 ///
 /// # Errors
 /// When `filter` is not understood, or at a second call.
-pub fn init(filter: Option<&str>) -> Result<(), LogError> {
-    let filter = filter.unwrap_or(DEFAULT_FILTER);
+pub fn init(filter: &str) -> Result<(), LogError> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|source| LogError::Filter { filter: filter.to_owned(), source })?;
     let registry = tracing_subscriber::registry().with(filter);
@@ -84,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_bad_filter_is_named() {
-        let error = init(Some("vouch=loud")).unwrap_err();
+        let error = init("vouch=loud").unwrap_err();
         assert!(error.to_string().contains("`vouch=loud` is no log level"), "{error}");
     }
 }

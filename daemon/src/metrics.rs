@@ -125,7 +125,7 @@ pub struct ApiMetrics {
     pub connections: Gauge,
     /// Event streams open.
     pub event_streams: Gauge,
-    /// Connections and requests refused before a route saw them, by reason (`connections`, `role`, `streams`).
+    /// Connections and requests refused before a route saw them, by reason (`connections`, `streams`).
     pub refused: Words,
     requests: Family<Request, Counter>,
     seconds: Histogram,
@@ -282,7 +282,7 @@ impl ApiMetrics {
             event_streams: group.gauge("event_streams", "Event streams open"),
             refused: group.words("refused", "Refused before a route saw it", "reason"),
             requests,
-            seconds: group.seconds("request", "Time to answer a request, streams left out", 0.0005),
+            seconds: group.seconds("request", "Time until an answer began", 0.0005),
         }
     }
 }

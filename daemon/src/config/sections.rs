@@ -182,9 +182,11 @@ impl Identity {
             name.as_ref().map_or(Ok(()), |name| header_name(name))
         });
         match (self.sources.contains(&IdentitySource::ExtraHeader), &self.extra_header) {
-            (true, None) => section.fault("sources", "`extra-header` needs the key extra-header beside it"),
+            (true, None) => {
+                section.fault("sources", "`extra-header` needs the key extra-header beside it");
+            }
             (false, Some(_)) => {
-                section.fault("extra-header", "is never read: `extra-header` is not in sources")
+                section.fault("extra-header", "is never read: `extra-header` is not in sources");
             }
             _ => {}
         }

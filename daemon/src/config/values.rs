@@ -90,7 +90,7 @@ impl FromStr for PortRange {
         if first < 1024 {
             return Err(format!("`{text}`: ports below 1024 are not for media"));
         }
-        if first % 2 != 0 || last.is_multiple_of(2) {
+        if !first.is_multiple_of(2) || last.is_multiple_of(2) {
             return Err(format!(
                 "`{text}`: the first port must be even and the last odd (RTP and RTCP pairs)"
             ));
@@ -238,7 +238,10 @@ pub(super) fn is_token(text: &str) -> bool {
 }
 
 /// Reads a duration such as `500ms`, `10s`, `5m`, `2h` or `30d`.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// Says how a duration is written.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let form = || format!("`{text}` is no duration such as `500ms`, `10s`, `5m`, `2h` or `30d`");

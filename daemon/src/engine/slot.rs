@@ -292,3 +292,6 @@ impl Jobs {
         must
     }
 }
+
+#[cfg(test)]
+mod tests;
