@@ -25,7 +25,7 @@ const EXIT_CODES: &str = "Exit codes:\n  \
 #[command(name = "vouchctl", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Ctl {
     /// Socket of the daemon.
-    #[arg(long, global = true, env = "VOUCH_SOCKET", value_name = "PATH", default_value = DEFAULT_SOCKET)]
+    #[arg(long, global = true, env = "VOUCH_SOCKET", hide_env_values = true, value_name = "PATH", default_value = DEFAULT_SOCKET)]
     pub socket: PathBuf,
     /// Print JSON, errors as well (on standard error).
     #[arg(long, global = true)]
