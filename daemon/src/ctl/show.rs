@@ -39,7 +39,7 @@ pub(super) fn call_table<'a>(views: impl Iterator<Item = &'a CallView>, zone: &T
         "PEER",
     ]);
     for view in views {
-        table.row([
+        table.row(&[
             view.id.clone(),
             local_clock(&view.started, zone),
             view.speaker_id.clone().unwrap_or_else(|| "-".into()),
@@ -155,7 +155,7 @@ pub(super) fn speakers(views: &[SpeakerView], zone: &TimeZone) -> String {
     let mut table = Table::with_headings(&["SPEAKER", "STATUS", "VOICEPRINT", "SPEECH", "SINCE"]);
     for view in views {
         let since = view.opted_out_at.as_deref().or(view.enrolled_at.as_deref());
-        table.row([
+        table.row(&[
             view.id.clone(),
             view.status.clone(),
             view.voiceprint_version.map_or_else(|| "-".into(), |version| format!("version {version}")),

@@ -19,14 +19,14 @@ impl Table {
     }
 
     /// Adds a row.
-    pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
+    pub(super) fn row<const N: usize>(&mut self, cells: &[String; N]) {
         self.rows.push(cells.iter().map(|cell| printable(cell)).collect());
     }
 
     /// Adds a row of a name and a value, unless there is no value.
     pub(super) fn pair(&mut self, name: &str, value: Option<String>) {
         if let Some(value) = value {
-            self.row([name.to_owned(), value]);
+            self.row(&[name.to_owned(), value]);
         }
     }
 
@@ -96,8 +96,8 @@ mod tests {
     #[test]
     fn columns_are_aligned_and_control_characters_gone() {
         let mut table = Table::with_headings(&["CALL", "SPEAKER"]);
-        table.row(["c1".into(), "Zoë\x1b[2J".into()]);
-        table.row(["call-22".into(), String::new()]);
+        table.row(&["c1".into(), "Zoë\x1b[2J".into()]);
+        table.row(&["call-22".into(), String::new()]);
         assert_eq!(table.text(), "CALL     SPEAKER\nc1       Zoë\u{fffd}[2J\ncall-22\n");
     }
 

@@ -3,7 +3,9 @@
 #[path = "../../examples/generate.rs"]
 mod generate;
 
+mod activation;
 mod derived;
+mod groups;
 mod hostile;
 mod http;
 mod lab;

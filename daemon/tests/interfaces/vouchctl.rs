@@ -7,6 +7,7 @@ use assert_cmd::cargo::cargo_bin;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use vouch::api::ApiConfig;
 use vouch::api::roles::Role;
 use vouch::exchange::AskError;
 use vouch::verdict::{Reason, Status};
@@ -116,6 +117,18 @@ fn recordings_are_sent_whole() {
     let missing = lab.ctl(&["enroll-file", "anna", "/nonexistent.wav"]);
     assert_eq!(missing.code, 1);
     assert!(missing.err.starts_with("vouchctl: /nonexistent.wav: No such file"), "{}", missing.err);
+}
+
+#[test]
+fn a_recording_over_the_limit_is_told_so() {
+    let lab = Lab::with(ApiConfig { max_upload: 1 << 20, ..ApiConfig::default() });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("long.wav");
+    // Far more than the buffers between hold, so the tool is still sending when the daemon refuses.
+    std::fs::write(&path, wav(8_000, 8_000_000)).unwrap();
+    let ran = lab.ctl(&["enroll-file", "anna", path.to_str().unwrap()]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("at most 1048576 bytes"), "{}", ran.err);
 }
 
 #[test]
