@@ -90,7 +90,7 @@ impl FromStr for PortRange {
         if first < 1024 {
             return Err(format!("`{text}`: ports below 1024 are not for media"));
         }
-        if first % 2 != 0 || last.is_multiple_of(2) {
+        if !first.is_multiple_of(2) || last.is_multiple_of(2) {
             return Err(format!(
                 "`{text}`: the first port must be even and the last odd (RTP and RTCP pairs)"
             ));
@@ -350,7 +350,8 @@ macro_rules! from_text {
     ($($type:ty: $what:literal),* $(,)?) => {$(
         impl FromToml for $type {
             fn from_toml(value: &Value<'_>) -> Result<Self, Fault> {
-                text_of(value, $what)?.parse().map_err(|why: String| Fault::at(value, why))
+                let text = text_of(value, $what)?;
+                text.parse::<$type>().map_err(|why| Fault::at(value, why.to_string()))
             }
         }
     )*};
