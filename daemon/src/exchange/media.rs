@@ -48,6 +48,9 @@ impl Exchange {
         self.clear_away(&mut floor);
         let retention = SignedDuration::try_from(self.0.config.retention.calls).unwrap_or(SignedDuration::MAX);
         floor.forget_old(Timestamp::now(), retention);
+        drop(floor);
+        self.0.metrics.mirror(&self.0.engine.counters());
+        self.0.metrics.store.speakers.set(self.0.store.count() as i64);
     }
 
     /// Brings a call what the engine has for it: finished embeddings first, then the newest figures.

@@ -10,7 +10,7 @@ use crate::sip::offer_answer::{Leg, MediaPlan, Negotiation, Refusal, Told};
 use crate::sip::siprec::{Bodies, CallerChoice, CallerRule, choose_caller};
 use crate::verdict::Reason;
 use crate::wire::multipart::MultipartError;
-use crate::wire::rs_metadata::{MetadataError, Recording};
+use crate::wire::rs_metadata::Recording;
 use crate::wire::sdp::{Description, SdpError};
 use std::net::IpAddr;
 
@@ -26,9 +26,6 @@ pub(super) enum Failure {
     /// The description cannot be read.
     #[error("the SDP: {0}")]
     Sdp(#[from] SdpError),
-    /// The metadata cannot be read.
-    #[error("the recording metadata: {0}")]
-    Metadata(#[from] MetadataError),
     /// A recording session without a description.
     #[error("a recording session needs an SDP offer")]
     NoOffer,
@@ -47,7 +44,6 @@ impl Failure {
             Self::NotHere => "not-here",
             Self::Multipart(_) => "bad-multipart",
             Self::Sdp(_) => "bad-sdp",
-            Self::Metadata(_) => "bad-metadata",
             Self::NoOffer => "no-offer",
             Self::Refused(_) => "no-codec",
             Self::Engine(EngineError::PoolFull(_)) => "full",
@@ -171,7 +167,7 @@ impl Session {
         (local, told): (IpAddr, IpAddr),
         rule: &CallerRule,
     ) -> Result<String, Failure> {
-        let newer = bodies.metadata.map(Recording::parse).transpose()?;
+        let newer = bodies.metadata.and_then(metadata);
         let Some(sdp) = bodies.sdp else { return self.offer(engine, local, told) };
         let offer = Description::parse(sdp)?;
         let negotiation = Negotiation::new(&offer, self.leg)?;
@@ -245,6 +241,18 @@ fn bodies(request: &Request) -> Result<Bodies<'_>, Failure> {
     match request.content_type() {
         Some(content_type) if !request.body.is_empty() => Ok(Bodies::find(content_type, &request.body)?),
         _ => Ok(Bodies::default()),
+    }
+}
+
+/// Metadata that cannot be read is no reason to refuse a call: a rule of the peer may still name the caller's
+/// stream, and otherwise the answer says that nobody knows it.
+fn metadata(bytes: &[u8]) -> Option<Recording> {
+    match Recording::parse(bytes) {
+        Ok(recording) => Some(recording),
+        Err(error) => {
+            tracing::warn!(%error, "recording metadata cannot be read");
+            None
+        }
     }
 }
 
