@@ -18,11 +18,37 @@ pub use headers::{Header, Headers, MAX_HEADERS};
 use super::params::{Fault, Params, is_token};
 use super::uri::{Host, Uri, UriParts};
 use crate::pii::Pii;
+use bytes::Bytes;
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::Deref;
 
 /// Largest message, headers and body: what a UDP datagram can hold.
 pub const MAX_MESSAGE: usize = 65_535;
+
+/// A message as it goes over the wire. Its `Debug` shows the length alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Wire(Bytes);
+
+impl<T: Into<Bytes>> From<T> for Wire {
+    fn from(bytes: T) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl Deref for Wire {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
 
 /// Where in a message something is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
