@@ -362,8 +362,10 @@ impl Agent {
         let Some((mut headers, mut via)) = refusal.answer else {
             return;
         };
-        via.stamp(flow.remote);
-        headers.replace_top_via(&via);
+        if let Some(via) = &mut via {
+            via.stamp(flow.remote);
+            headers.replace_top_via(via);
+        }
         let status = refusal.error.status();
         let reason = format!("{} ({})", default_reason(status), refusal.error);
         let tag = self.stateless_tag(&headers);
@@ -371,7 +373,8 @@ impl Agent {
             .echo(&headers, None, &tag)
             .header("Server", &self.config.product)
             .finish(None);
-        self.send(answer_flow(flow, &via), bytes);
+        // Where no Via can be read, the source is all that is known.
+        self.send(via.map_or(flow, |via| answer_flow(flow, &via)), bytes);
     }
 
     /// Answers without keeping anything: the request, sent again, gets the same answer again (RFC 3261 section

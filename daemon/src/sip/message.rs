@@ -8,8 +8,6 @@
 mod build;
 mod fields;
 mod headers;
-#[cfg(test)]
-mod torture;
 
 pub use build::{Body, Builder};
 pub use fields::{CSeq, NameAddr, Via, parse_number};
@@ -115,9 +113,9 @@ impl MessageError {
 pub struct Refusal {
     /// What is wrong.
     pub error: MessageError,
-    /// The headers that could be read, and the top Via; `None` where no answer is possible: a
-    /// response, an ACK, or no top Via to send it to.
-    pub answer: Option<(Headers, Via)>,
+    /// The headers that could be read, and the top Via if it could; `None` where no answer is possible: a
+    /// response, an ACK, or no Via at all.
+    pub answer: Option<(Headers, Option<Via>)>,
 }
 
 /// Method of a request; case counts.
@@ -394,11 +392,11 @@ enum StartLine<'a> {
 }
 
 impl StartLine<'_> {
-    fn answer(&self, headers: Headers) -> Option<(Headers, Via)> {
+    fn answer(&self, headers: Headers) -> Option<(Headers, Option<Via>)> {
         match self {
             Self::Response { .. } | Self::Request { method: "ACK", .. } => None,
             Self::Request { .. } => {
-                let via = headers.list("Via").next().and_then(|via| Via::parse(via).ok())?;
+                let via = Via::parse(headers.list("Via").next()?).ok();
                 Some((headers, via))
             }
         }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod refusals;
+mod torture;
 
 use super::*;
 use crate::sip::message::{Method, Response};
