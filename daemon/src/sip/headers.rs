@@ -8,6 +8,7 @@
 //! [`INFO_PACKAGE`]. It carries these headers and no body: a proxy script reads headers with a word, and
 //! would need a parser for a body.
 
+use crate::sip::params::split_list;
 use crate::verdict::Verdict;
 use std::fmt::Write;
 use std::str::FromStr;
@@ -97,7 +98,7 @@ pub fn info_headers(prefix: &HeaderPrefix, verdict: &Verdict) -> Vec<Header> {
 
 /// Whether a peer's `Recv-Info` headers name our package (RFC 6086 section 10.9).
 pub fn takes_info<'a>(recv_info: impl IntoIterator<Item = &'a str>) -> bool {
-    recv_info.into_iter().flat_map(|value| value.split(',')).any(|package| {
+    recv_info.into_iter().flat_map(split_list).any(|package| {
         package.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(INFO_PACKAGE)
     })
 }
