@@ -8,9 +8,7 @@ mod read;
 mod sections;
 mod values;
 
-pub use sections::{
-    Api, Authentication, Enrollment, Identity, Limits, Peer, Retention, Sip, Store, Voice,
-};
+pub use sections::{Api, Authentication, Enrollment, Identity, Limits, Peer, Retention, Sip, Store, Voice};
 pub use values::{InfoRule, PortRange, parse_duration};
 
 use read::{Reader, Section};

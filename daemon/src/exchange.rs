@@ -149,7 +149,11 @@ impl Exchange {
             model_version: inner.policy.model_version,
             kernel: inner.engine.network().kernel_name().to_owned(),
             listeners: inner.config.sip.listen.iter().map(ToString::to_string).collect(),
-            health: if inner.store.is_stopped() { "the store takes no changes: see the log".to_owned() } else { "ready".to_owned() },
+            health: if inner.store.is_stopped() {
+                "the store takes no changes: see the log".to_owned()
+            } else {
+                "ready".to_owned()
+            },
         })
     }
 

@@ -219,7 +219,9 @@ impl SipMetrics {
             ("stray", "ACKs and responses that belong to nothing", |c| c.stray.get()),
             ("timeouts", "Transactions that the peer never completed", |c| c.timeouts.get()),
             ("send_failures", "SIP messages that could not be sent", |c| c.send_failures.get()),
-            ("refused_connections", "Connections refused because all are in use", |c| c.refused_connections.get()),
+            ("refused_connections", "Connections refused because all are in use", |c| {
+                c.refused_connections.get()
+            }),
         ];
         Self(figures.into_iter().map(|(name, help, figure)| (group.counter(name, help), figure)).collect())
     }
@@ -240,7 +242,9 @@ impl RtpMetrics {
             ("rtcp_packets", "RTCP packets", |t| t.rtcp),
             ("wrong_source", "Datagrams from an address that was not signalled", |t| t.wrong_source),
             ("malformed", "Datagrams that are neither RTP nor RTCP", |t| t.malformed),
-            ("dropped_by_kernel", "Packets that the kernel dropped because vouchd was late", |t| t.dropped_by_kernel),
+            ("dropped_by_kernel", "Packets that the kernel dropped because vouchd was late", |t| {
+                t.dropped_by_kernel
+            }),
             ("socket_errors", "Errors of media sockets", |t| t.socket_errors),
             ("lost", "Packets missing when their time came", |t| t.jitter.lost),
             ("late", "Packets that came after their time", |t| t.jitter.late),

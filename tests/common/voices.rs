@@ -1,6 +1,7 @@
 //! Recorded human voices from Debian's Asterisk prompt packages: different people, 8 kHz.
 
 use std::path::{Path, PathBuf};
+use vouch_dsp::codec::g711::Law;
 
 const SOUNDS: &str = "/usr/share/asterisk/sounds";
 
@@ -77,5 +78,5 @@ fn samples(prompt: &Path) -> Vec<i16> {
 
 /// PCM as mu-law, as it goes into RTP packets and into sipp's `rtp_stream`.
 pub fn mulaw(pcm: &[i16]) -> Vec<u8> {
-    pcm.iter().map(|&sample| vouch_dsp::codec::g711::encode_mulaw(sample)).collect()
+    pcm.iter().map(|&sample| Law::Mu.encode(sample)).collect()
 }

@@ -231,11 +231,7 @@ pub struct Store {
 
 impl Default for Store {
     fn default() -> Self {
-        Self {
-            path: PathBuf::from("/var/lib/vouch/store"),
-            key: KeySource::Auto,
-            create_key: true,
-        }
+        Self { path: PathBuf::from("/var/lib/vouch/store"), key: KeySource::Auto, create_key: true }
     }
 }
 
@@ -380,10 +376,6 @@ fn printable(text: &str) -> Result<(), String> {
         return Ok(());
     }
     Err("must be printable ASCII".to_owned())
-}
-
-fn header_name(name: &str) -> Result<(), String> {
-    if is_token(name) { Ok(()) } else { Err(format!("`{name}` cannot be the name of a SIP header")) }
 }
 
 /// Bytes of a user part that need no escape (RFC 3261 section 25.1, `user`).

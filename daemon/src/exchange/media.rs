@@ -46,7 +46,8 @@ impl Exchange {
             self.hang_up_if_silent(line);
         }
         self.clear_away(&mut floor);
-        let retention = SignedDuration::try_from(self.0.config.retention.calls).unwrap_or(SignedDuration::MAX);
+        let retention =
+            SignedDuration::try_from(self.0.config.retention.calls).unwrap_or(SignedDuration::MAX);
         floor.forget_old(Timestamp::now(), retention);
         drop(floor);
         self.0.metrics.mirror(&self.0.engine.counters());
@@ -94,7 +95,11 @@ impl Exchange {
                 let asked = line.slot.map(|slot| self.0.engine.embed(slot, EmbedJob { tag, first, frames }));
                 if let None | Some(Err(_)) = asked {
                     let error = asked.and_then(Result::err);
-                    tracing::error!(call = line.id, error = error.map(tracing::field::display), "no embedding");
+                    tracing::error!(
+                        call = line.id,
+                        error = error.map(tracing::field::display),
+                        "no embedding"
+                    );
                     line.call.embedded(tag, None, Timestamp::now());
                 }
             }

@@ -264,8 +264,12 @@ impl Exchange {
     fn claim(&self, line: &mut Line, request: &Request) {
         let speaker_header = self.0.reception.prefix.speaker();
         let believed = |name: &str| line.peer.may_claim || !name.eq_ignore_ascii_case(&speaker_header);
-        let headers: Vec<(&str, &str)> =
-            request.headers.iter().map(|header| (header.name(), header.value())).filter(|(name, _)| believed(name)).collect();
+        let headers: Vec<(&str, &str)> = request
+            .headers
+            .iter()
+            .map(|header| (header.name(), header.value()))
+            .filter(|(name, _)| believed(name))
+            .collect();
         let inputs = IdentityInputs {
             speaker_header: &speaker_header,
             headers: &headers,

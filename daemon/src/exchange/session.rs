@@ -79,6 +79,8 @@ pub(super) struct Session {
     streams: Vec<Stream>,
     recording: Option<Recording>,
     caller: Result<CallerChoice, Reason>,
+    /// Whether the caller's line offers a codec that we decode.
+    decodable: bool,
     peer: IpAddr,
 }
 
@@ -105,6 +107,7 @@ impl Session {
             streams: Vec::new(),
             recording: None,
             caller: Err(Reason::CallerUnknown),
+            decodable: true,
             peer: flow.remote.ip(),
         };
         let answered = session.negotiate(engine, &bodies, local, &peer.caller);
@@ -147,7 +150,8 @@ impl Session {
 
     /// Why the caller's audio cannot be judged, if so.
     pub(super) fn obstacle(&self) -> Option<Reason> {
-        self.caller.as_ref().err().copied()
+        let undecodable = (!self.decodable).then_some(Reason::UnsupportedCodec);
+        self.caller.as_ref().err().copied().or(undecodable)
     }
 
     /// Address of the caller in the metadata.
@@ -212,6 +216,9 @@ impl Session {
         let caller = self.caller.as_ref().ok().map(|choice| choice.m_line);
         for stream in &self.streams {
             let plan = plans.iter().find(|plan| plan.m_line == stream.m_line);
+            if caller == Some(stream.m_line) {
+                self.decodable = plan.is_none_or(|plan| plan.codec.is_some());
+            }
             let role = if caller == Some(stream.m_line) { StreamRole::Caller } else { StreamRole::Other };
             engine.set_role(stream.id, role)?;
             engine.set_remote(stream.id, source(plan, self.peer))?;
