@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use vouch_dsp::codec::g711::Law;
 
+/// Prompts that one take may use, so that takes never share one.
+const PROMPTS_PER_TAKE: usize = 40;
+
 const SOUNDS: &str = "/usr/share/asterisk/sounds";
 
 /// Somebody who recorded telephone prompts.
@@ -44,9 +47,10 @@ impl Person {
             eprintln!("skipped: no voices in {SOUNDS}; `make setup` installs them");
             return None;
         }
-        prompts.rotate_left(take * 40 % prompts.len().max(1));
+        let first = take * PROMPTS_PER_TAKE % prompts.len();
+        prompts.rotate_left(first);
         let mut talk = Vec::with_capacity(needed);
-        for prompt in prompts.iter().take(40) {
+        for prompt in prompts.iter().take(PROMPTS_PER_TAKE) {
             talk.extend(samples(prompt));
             talk.extend([0; 2400]);
             if talk.len() >= needed {
