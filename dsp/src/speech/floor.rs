@@ -17,6 +17,8 @@ const BIAS_Q9: i16 = 460;
 const LOWEST_Q9: i16 = 7 * 512;
 /// Most that one sub-band adds to the distance, Q9: 6 nepers, 26 dB.
 const MOST_Q9: i16 = 6 * 512;
+/// Before anything was heard: whatever a stream begins with is noise until it falls or rises.
+const UNHEARD: i16 = i16::MAX;
 
 #[derive(Clone, Debug)]
 pub(super) struct NoiseFloor {
@@ -36,12 +38,12 @@ pub(super) struct NoiseFloor {
 impl NoiseFloor {
     pub(super) const fn new() -> Self {
         Self {
-            smoothed: [LOWEST_Q9; MAX_SUBBANDS],
-            minima: [[LOWEST_Q9; MAX_SUBBANDS]; BLOCKS],
-            running: [i16::MAX; MAX_SUBBANDS],
+            smoothed: [UNHEARD; MAX_SUBBANDS],
+            minima: [[UNHEARD; MAX_SUBBANDS]; BLOCKS],
+            running: [UNHEARD; MAX_SUBBANDS],
             oldest: 0,
             frames: 0,
-            floor: [LOWEST_Q9; MAX_SUBBANDS],
+            floor: [UNHEARD; MAX_SUBBANDS],
         }
     }
 
@@ -54,7 +56,7 @@ impl NoiseFloor {
         for (band, level) in subbands.iter().enumerate() {
             let level = (*level).max(LOWEST_Q9);
             let smoothed = &mut self.smoothed[band];
-            *smoothed += (level - *smoothed) / 4;
+            *smoothed = if *smoothed == UNHEARD { level } else { *smoothed + (level - *smoothed) / 4 };
             self.running[band] = self.running[band].min(*smoothed);
             self.floor[band] = self.floor[band].min(*smoothed);
             let distance = (level - self.floor[band] - BIAS_Q9).clamp(0, MOST_Q9);
@@ -71,11 +73,11 @@ impl NoiseFloor {
     fn end_block(&mut self) {
         self.minima[usize::from(self.oldest)] = self.running;
         self.oldest = (self.oldest + 1) % BLOCKS as u8;
-        self.running = [i16::MAX; MAX_SUBBANDS];
+        self.running = [UNHEARD; MAX_SUBBANDS];
         self.frames = 0;
         for band in 0..MAX_SUBBANDS {
             // There is always at least one block.
-            self.floor[band] = self.minima.iter().map(|block| block[band]).min().unwrap_or(LOWEST_Q9);
+            self.floor[band] = self.minima.iter().map(|block| block[band]).min().unwrap_or(UNHEARD);
         }
     }
 

@@ -15,6 +15,9 @@ const TWO_LINES_Q9: i16 = 2000;
 /// Bins to each side that belong to a line at least and at most: the window's main lobe, and that
 /// with the slope of the other line.
 const REACH: core::ops::RangeInclusive<usize> = 2..=7;
+/// Lowest bin, counted from the first, where the strongest line of a tone may lie: 330 Hz. The lowest
+/// signalling tone is 350 Hz; the lone line of a closed mouth is the pitch, and lies lower.
+const LOWEST_LINE: usize = 3;
 /// Frames in a row that make a tone.
 const CONFIRMED: u8 = 2;
 
@@ -77,7 +80,7 @@ fn line_places(bins: &mut [i16]) -> Option<[usize; 2]> {
     let (_, rest) = take_line(bins);
     let one = first.saturating_sub(second) >= ONE_LINE_Q9;
     let two = second.saturating_sub(rest) >= TWO_LINES_Q9;
-    (one || two).then_some([first_place, second_place])
+    (first_place >= LOWEST_LINE && (one || two)).then_some([first_place, second_place])
 }
 
 /// Takes the strongest bin out, with the slopes that fall off from it; returns its place and level.
