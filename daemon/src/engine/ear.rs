@@ -73,6 +73,12 @@ impl Ear {
         jitter.tick(now, &mut |ordered| hearing.take(&ordered, map, now));
     }
 
+    /// Notes that the stream stops here for a while: what comes later follows on nothing.
+    pub(super) fn interrupt(&mut self, map: &PayloadMap, now: Instant) {
+        let Self { jitter, hearing } = self;
+        jitter.interrupt(&mut |ordered| hearing.take(&ordered, map, now));
+    }
+
     /// Whether packets wait for [`Self::tick`].
     pub(super) fn is_waiting(&self) -> bool {
         self.jitter.is_waiting()
