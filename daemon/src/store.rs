@@ -228,8 +228,9 @@ impl Store {
     /// through; so what does not read is read again when no write is under way.
     fn read(&self, key: &RecordKey) -> Result<Option<(SpeakerId, SpeakerRecord)>, StoreError> {
         self.read_now(key).or_else(|_| {
-            let _no_write = self.writer.lock();
-            self.read_now(key)
+            let writer = self.writer.lock().map_err(|_| StoreError::Stopped)?;
+            // A write that failed half-way is no damage of the record.
+            self.read_now(key).map_err(|error| if writer.stopped { StoreError::Stopped } else { error })
         })
     }
 

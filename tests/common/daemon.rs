@@ -165,6 +165,7 @@ fn config(folder: &Path, sip: u16, rtp: u16) -> String {
         "version = 1\n\
          [sip]\nlisten = [\"udp:127.0.0.1:{sip}\", \"tcp:127.0.0.1:{sip}\"]\nrtp-ports = \"{rtp}-{}\"\n\
          [store]\npath = \"{folder}/store\"\nkey = \"file:{folder}/master.key\"\n\
+         [limits]\nmax-calls = 20\n\
          [api]\nsocket = \"{folder}/vouch.sock\"\n",
         rtp + 99
     )

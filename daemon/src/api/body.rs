@@ -47,7 +47,7 @@ pub(super) fn speaker_id(text: &str) -> Result<SpeakerId, Problem> {
     SpeakerId::new(text).map_err(|error| Problem::new(Kind::Invalid, error.to_string()))
 }
 
-/// A JSON object; an empty body stands for `{}`.
+/// A JSON object; an empty body and `null` stand for `{}`.
 pub(super) struct JsonBody<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for JsonBody<T> {
@@ -56,7 +56,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for JsonBody<T> {
     async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let bytes = read(body, shared.config.max_json, shared.config.client_deadline).await?;
-        if bytes.is_empty() {
+        if matches!(bytes.trim_ascii(), b"" | b"null") {
             return parse(b"{}").map(Self);
         }
         if media_type(&parts.headers) != "application/json" {

@@ -51,7 +51,7 @@ pub(super) struct WaitQuery {
 const MAX_CONSENT: usize = 256;
 
 /// All calls in progress, and those that ended a short time ago.
-#[utoipa::path(get, path = "/v1/calls", tag = "calls", responses(
+#[utoipa::path(get, path = "/v1/calls", tag = "calls", operation_id = "listCalls", responses(
     (status = 200, body = [CallView]),
     (status = "default", body = Problem, content_type = "application/problem+json", description = "What went wrong"),
 ))]
@@ -60,7 +60,7 @@ pub(super) async fn list(State(shared): SharedState) -> Result<Json<Vec<CallView
 }
 
 /// One call.
-#[utoipa::path(get, path = "/v1/calls/{id}", tag = "calls", params(("id" = String, Path, description = "Id of the call")),
+#[utoipa::path(get, path = "/v1/calls/{id}", tag = "calls", operation_id = "getCall", params(("id" = String, Path, description = "Id of the call")),
     responses(
         (status = 200, body = CallView),
         (status = "default", body = Problem, content_type = "application/problem+json", description = "What went wrong"),
@@ -72,9 +72,10 @@ pub(super) async fn show(
     Ok(Json(shared.desk.call(&call).await?))
 }
 
-/// Where the verification of a call stands. With `wait`, answers as soon as the result is final, or after that time as
-/// it is then.
-#[utoipa::path(get, path = "/v1/calls/{id}/result", tag = "calls",
+/// Where the verification of a call stands.
+///
+/// With `wait`, answers as soon as the result is final, or after that time as it is then.
+#[utoipa::path(get, path = "/v1/calls/{id}/result", tag = "calls", operation_id = "getResult",
     params(
         ("id" = String, Path, description = "Id of the call"),
         ("wait" = Option<String>, Query, description = "Longest time to wait for a final result, such as `12s`"),
@@ -92,7 +93,8 @@ pub(super) async fn result(
     let Some(text) = query.wait else {
         return Ok(Json(shared.desk.result(&call).await?));
     };
-    let limit = parse_duration(&text).map_err(|error| Problem::new(Kind::Invalid, format!("wait: {error}")))?;
+    let limit =
+        parse_duration(&text).map_err(|error| Problem::new(Kind::Invalid, format!("wait: {error}")))?;
     if limit > shared.config.max_wait {
         let detail = format!("`wait` is at most {} s", shared.config.max_wait.as_secs());
         return Err(Problem::new(Kind::Invalid, detail));
@@ -101,7 +103,7 @@ pub(super) async fn result(
 }
 
 /// The speaker id of a call.
-#[utoipa::path(get, path = "/v1/calls/{id}/speaker", tag = "calls",
+#[utoipa::path(get, path = "/v1/calls/{id}/speaker", tag = "calls", operation_id = "getSpeakerOfCall",
     params(("id" = String, Path, description = "Id of the call")),
     responses(
         (status = 200, body = SpeakerOfCall),
@@ -115,8 +117,10 @@ pub(super) async fn speaker(
     Ok(Json(SpeakerOfCall { speaker_id: call.speaker_id }))
 }
 
-/// Sets the speaker id of a call; the verification goes on against this speaker's voiceprint.
-#[utoipa::path(put, path = "/v1/calls/{id}/speaker", tag = "calls",
+/// Sets the speaker id of a call.
+///
+/// The verification goes on against this speaker's voiceprint.
+#[utoipa::path(put, path = "/v1/calls/{id}/speaker", tag = "calls", operation_id = "setSpeakerOfCall",
     params(("id" = String, Path, description = "Id of the call")), request_body = SpeakerOfCall,
     responses(
         (status = 200, body = CallView),
@@ -133,9 +137,11 @@ pub(super) async fn set_speaker(
     Ok(Json(shared.desk.set_speaker(&call, speaker_id(&id)?).await?))
 }
 
-/// Enrolls the caller: at once if there is enough speech already, else as soon as there is.
-#[utoipa::path(post, path = "/v1/calls/{id}/enroll", tag = "calls",
-    params(("id" = String, Path, description = "Id of the call")), request_body = EnrollRequest,
+/// Enrolls the caller.
+///
+/// At once if there is enough speech already, else as soon as there is.
+#[utoipa::path(post, path = "/v1/calls/{id}/enroll", tag = "calls", operation_id = "enrollCaller",
+    params(("id" = String, Path, description = "Id of the call")), request_body = Option<EnrollRequest>,
     responses(
         (status = 200, body = EnrollmentView),
         (status = "default", body = Problem, content_type = "application/problem+json", description = "What went wrong"),
@@ -150,8 +156,8 @@ pub(super) async fn enroll(
 }
 
 /// Verifies the caller from the speech heard so far, or from now on with `start_new`.
-#[utoipa::path(post, path = "/v1/calls/{id}/evaluate", tag = "calls",
-    params(("id" = String, Path, description = "Id of the call")), request_body = EvaluateRequest,
+#[utoipa::path(post, path = "/v1/calls/{id}/evaluate", tag = "calls", operation_id = "evaluateCaller",
+    params(("id" = String, Path, description = "Id of the call")), request_body = Option<EvaluateRequest>,
     responses(
         (status = 200, body = Verdict),
         (status = "default", body = Problem, content_type = "application/problem+json", description = "What went wrong"),

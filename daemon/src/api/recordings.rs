@@ -94,9 +94,8 @@ async fn split(body: Bytes, boundary: String) -> Result<Files, Problem> {
 fn decode_all(files: Vec<Bytes>) -> Result<Vec<Recording>, Problem> {
     let (mut recordings, mut samples) = (Vec::with_capacity(files.len()), 0);
     for (number, file) in files.into_iter().enumerate() {
-        let unusable = |fault| {
-            Problem::new(Kind::UnusableRecording, format!("recording {} {fault}", number + 1))
-        };
+        let unusable =
+            |fault| Problem::new(Kind::UnusableRecording, format!("recording {} {fault}", number + 1));
         let recording = Recording::decode(file.into()).map_err(unusable)?;
         // Silence packs so well that a small upload may hold days of it.
         samples += recording.pcm.len();

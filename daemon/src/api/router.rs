@@ -61,7 +61,7 @@ fn agents_routes() -> Router<Arc<Shared>> {
 }
 
 /// State of the daemon.
-#[utoipa::path(get, path = "/v1/status", tag = "daemon", responses(
+#[utoipa::path(get, path = "/v1/status", tag = "daemon", operation_id = "getStatus", responses(
     (status = 200, body = StatusView),
     (status = "default", body = Problem, content_type = "application/problem+json", description = "What went wrong"),
 ))]
@@ -70,7 +70,7 @@ pub(super) async fn status(State(shared): SharedState) -> Result<Json<StatusView
 }
 
 /// Counters of the daemon as OpenMetrics text.
-#[utoipa::path(get, path = "/metrics", tag = "daemon", responses(
+#[utoipa::path(get, path = "/metrics", tag = "daemon", operation_id = "getMetrics", responses(
     (status = 200, body = String, content_type = "application/openmetrics-text"),
 ))]
 pub(super) async fn metrics(State(shared): SharedState) -> impl IntoResponse {
@@ -78,7 +78,7 @@ pub(super) async fn metrics(State(shared): SharedState) -> impl IntoResponse {
 }
 
 /// This description.
-#[utoipa::path(get, path = "/openapi.json", tag = "daemon", responses((status = 200, body = Object)))]
+#[utoipa::path(get, path = "/openapi.json", tag = "daemon", operation_id = "getDescription", responses((status = 200, body = Object)))]
 pub(super) async fn openapi_json() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], openapi::json())
 }

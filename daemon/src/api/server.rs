@@ -107,7 +107,8 @@ struct Connection {
 
 impl Connection {
     async fn serve(self, stream: UnixStream, router: Router, gatekeeper: Arc<dyn Gatekeeper>) {
-        let Some(peer) = identify(&stream, gatekeeper).await else { return };
+        let limit = self.shared.config.client_deadline;
+        let Some(peer) = identify(&stream, gatekeeper, limit).await else { return };
         let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(peer);
             router.clone().oneshot(request.map(Body::new))
@@ -153,11 +154,23 @@ impl Connection {
 }
 
 /// Credentials and role of the process at the other end; `None` if the system does not tell.
-async fn identify(stream: &UnixStream, gatekeeper: Arc<dyn Gatekeeper>) -> Option<Peer> {
+///
+/// The user database may be a remote directory, which must neither hold up the runtime nor the connection: without an
+/// answer within `limit` the peer has no role.
+async fn identify(stream: &UnixStream, gatekeeper: Arc<dyn Gatekeeper>, limit: Duration) -> Option<Peer> {
     let credentials = getsockopt(stream, PeerCredentials)
         .inspect_err(|error| tracing::warn!(%error, "a peer of the socket cannot be identified"))
         .ok()?;
-    // The user database may be a remote directory, which must not hold up the runtime. A panic in there is no role.
-    let role = tokio::task::spawn_blocking(move || gatekeeper.role(&credentials)).await;
-    Some(Peer { uid: credentials.uid(), role: role.unwrap_or(Role::Nobody) })
+    let asked = tokio::task::spawn_blocking(move || gatekeeper.role(&credentials));
+    let role = match tokio::time::timeout(limit, asked).await {
+        Ok(Ok(role)) => role,
+        Ok(Err(_)) | Err(_) => {
+            tracing::warn!(
+                uid = credentials.uid(),
+                "the user database does not answer, so a peer is refused"
+            );
+            Role::Nobody
+        }
+    };
+    Some(Peer { uid: credentials.uid(), role })
 }

@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 
 /// All speakers known here: enrolled or opted out.
-#[utoipa::path(get, path = "/v1/speakers", tag = "speakers", responses(
+#[utoipa::path(get, path = "/v1/speakers", tag = "speakers", operation_id = "listSpeakers", responses(
     (status = 200, body = [SpeakerView]),
     (status = "default", body = Problem, content_type = "application/problem+json", description = "What went wrong"),
 ))]
@@ -19,7 +19,7 @@ pub(super) async fn list(State(shared): SharedState) -> Result<Json<Vec<SpeakerV
 }
 
 /// One speaker.
-#[utoipa::path(get, path = "/v1/speakers/{id}", tag = "speakers",
+#[utoipa::path(get, path = "/v1/speakers/{id}", tag = "speakers", operation_id = "getSpeaker",
     params(("id" = String, Path, description = "Speaker id, percent-encoded")),
     responses(
         (status = 200, body = SpeakerView),
@@ -32,8 +32,10 @@ pub(super) async fn show(
     Ok(Json(shared.desk.speaker(speaker).await?))
 }
 
-/// Deletes a speaker and the key of the voiceprint, so that no copy of it can be read any more.
-#[utoipa::path(delete, path = "/v1/speakers/{id}", tag = "speakers",
+/// Deletes a speaker.
+///
+/// The key of the voiceprint goes with it, so that no copy can be read any more.
+#[utoipa::path(delete, path = "/v1/speakers/{id}", tag = "speakers", operation_id = "deleteSpeaker",
     params(("id" = String, Path, description = "Speaker id, percent-encoded")),
     responses(
         (status = 204, description = "Deleted"),
@@ -47,8 +49,10 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Opts a speaker out: the voiceprint is deleted and no call of this speaker is analysed.
-#[utoipa::path(post, path = "/v1/speakers/{id}/opt-out", tag = "speakers",
+/// Opts a speaker out.
+///
+/// The voiceprint is deleted and no call of this speaker is analysed.
+#[utoipa::path(post, path = "/v1/speakers/{id}/opt-out", tag = "speakers", operation_id = "optOutSpeaker",
     params(("id" = String, Path, description = "Speaker id, percent-encoded")),
     responses(
         (status = 200, body = SpeakerView),
@@ -62,7 +66,7 @@ pub(super) async fn opt_out(
 }
 
 /// Takes an opt-out back; the speaker can be enrolled again.
-#[utoipa::path(post, path = "/v1/speakers/{id}/opt-in", tag = "speakers",
+#[utoipa::path(post, path = "/v1/speakers/{id}/opt-in", tag = "speakers", operation_id = "optInSpeaker",
     params(("id" = String, Path, description = "Speaker id, percent-encoded")),
     responses(
         (status = 200, body = SpeakerView),
@@ -75,9 +79,11 @@ pub(super) async fn opt_in(
     Ok(Json(shared.desk.opt_in(speaker).await?))
 }
 
-/// Enrolls a speaker from recordings: a form with one or more parts `recording` (WAV or FLAC, the speaker's voice
-/// alone) and perhaps a part `consent`.
-#[utoipa::path(post, path = "/v1/speakers/{id}/enroll", tag = "speakers",
+/// Enrolls a speaker from recordings.
+///
+/// They come in a form with one or more parts `recording` (WAV or FLAC, the speaker's voice alone) and perhaps a part
+/// `consent`, as `curl -F recording=@a.wav -F consent=REF` sends it.
+#[utoipa::path(post, path = "/v1/speakers/{id}/enroll", tag = "speakers", operation_id = "enrollSpeaker",
     params(("id" = String, Path, description = "Speaker id, percent-encoded")),
     request_body(content = recordings::RecordingForm, content_type = "multipart/form-data"),
     responses(

@@ -15,9 +15,11 @@ use tokio::sync::OwnedSemaphorePermit;
 /// Header in which a reader names the last event it has seen.
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// Events as they happen, as server-sent events. With `Last-Event-ID`, begins after that one; an event of kind `gap`
-/// says that some in between are no longer known, and that the calls should be read anew.
-#[utoipa::path(get, path = "/v1/events", tag = "events",
+/// Events as they happen, as server-sent events.
+///
+/// With `Last-Event-ID`, begins after that one. An event of kind `gap` says that some in between are no longer known,
+/// and that the calls should be read anew.
+#[utoipa::path(get, path = "/v1/events", tag = "events", operation_id = "getEvents",
     params(("Last-Event-ID" = Option<u64>, Header, description = "Last event seen")),
     responses(
         (status = 200, body = Event, content_type = "text/event-stream", description = "One event each: `id`, `event` (its kind), `data` (JSON)"),

@@ -350,7 +350,8 @@ macro_rules! from_text {
     ($($type:ty: $what:literal),* $(,)?) => {$(
         impl FromToml for $type {
             fn from_toml(value: &Value<'_>) -> Result<Self, Fault> {
-                text_of(value, $what)?.parse().map_err(|why: String| Fault::at(value, why))
+                let text = text_of(value, $what)?;
+                text.parse::<$type>().map_err(|why| Fault::at(value, why.to_string()))
             }
         }
     )*};

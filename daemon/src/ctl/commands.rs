@@ -56,7 +56,8 @@ impl Asker {
             }
             Command::Evaluate { call, start_new } => {
                 let content = Content::json(&EvaluateRequest { start_new });
-                self.post(&call_path(&call, "/evaluate"), content, |view| show::result(view, &self.zone)).await
+                self.post(&call_path(&call, "/evaluate"), content, |view| show::result(view, &self.zone))
+                    .await
             }
             Command::Result(args) => self.result(&args).await,
             Command::Speaker { command } => self.speaker(command).await,

@@ -78,7 +78,9 @@ impl CtlError {
             Self::NoAccess { .. } => 5,
             Self::Problem(problem) if problem.status == 404 => 4,
             Self::Problem(problem)
-                if [Kind::Forbidden, Kind::OptedOut, Kind::ConsentRequired].iter().any(|kind| problem.is(*kind)) =>
+                if [Kind::Forbidden, Kind::OptedOut, Kind::ConsentRequired]
+                    .iter()
+                    .any(|kind| problem.is(*kind)) =>
             {
                 5
             }

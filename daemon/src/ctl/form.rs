@@ -11,8 +11,7 @@ pub(super) fn recordings(files: &[PathBuf], consent: Option<&str>) -> Result<Con
         parts.push(("name=\"consent\"".to_owned(), consent.as_bytes().to_vec()));
     }
     for path in files {
-        let bytes =
-            std::fs::read(path).map_err(|source| CtlError::File { path: path.clone(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| CtlError::File { path: path.clone(), source })?;
         // The daemon names recordings by their number; the name of a file is nobody's business.
         parts.push(("name=\"recording\"; filename=\"recording\"".to_owned(), bytes));
     }
@@ -47,7 +46,8 @@ mod tests {
 
     #[test]
     fn the_boundary_is_in_no_part() {
-        let parts = [("a".to_owned(), b"..vouch-part-0..vouch-part-1".to_vec()), ("b".to_owned(), Vec::new())];
+        let parts =
+            [("a".to_owned(), b"..vouch-part-0..vouch-part-1".to_vec()), ("b".to_owned(), Vec::new())];
         assert_eq!(boundary(&parts), "vouch-part-2");
     }
 

@@ -28,10 +28,18 @@ pub(super) fn calls(views: &[CallView], zone: &TimeZone) -> String {
 
 /// A table of calls.
 pub(super) fn call_table<'a>(views: impl Iterator<Item = &'a CallView>, zone: &TimeZone) -> Table {
-    let mut table =
-        Table::with_headings(&["CALL", "SINCE", "SPEAKER", "STATUS", "SCORE", "SPEECH", "ENROLLMENT", "PEER"]);
+    let mut table = Table::with_headings(&[
+        "CALL",
+        "SINCE",
+        "SPEAKER",
+        "STATUS",
+        "SCORE",
+        "SPEECH",
+        "ENROLLMENT",
+        "PEER",
+    ]);
     for view in views {
-        table.row([
+        table.row(&[
             view.id.clone(),
             local_clock(&view.started, zone),
             view.speaker_id.clone().unwrap_or_else(|| "-".into()),
@@ -95,7 +103,8 @@ pub(super) fn enrollment(view: &EnrollmentView) -> String {
 }
 
 fn add_enrollment(table: &mut Table, view: &EnrollmentView) {
-    let version = view.voiceprint_version.map_or_else(String::new, |version| format!(", voiceprint version {version}"));
+    let version =
+        view.voiceprint_version.map_or_else(String::new, |version| format!(", voiceprint version {version}"));
     let text = match view.state {
         EnrollmentState::None => "none".to_owned(),
         EnrollmentState::Collecting => {
@@ -114,7 +123,8 @@ fn add_result(table: &mut Table, verdict: &Verdict, zone: &TimeZone) {
     for reason in &verdict.reasons {
         table.pair("", Some(format!("{}: {}", reason.as_str(), explain(*reason))));
     }
-    table.pair("score", verdict.score.map(|score| format!("{score:.1} (threshold {:.1})", verdict.threshold)));
+    table
+        .pair("score", verdict.score.map(|score| format!("{score:.1} (threshold {:.1})", verdict.threshold)));
     table.pair("likelihood", verdict.llr.map(|llr| format!("{llr:+.2} (natural log ratio)")));
     table.pair("false accepts", verdict.far_at_score.map(|far| format!("{} at this score", percent(far))));
     table.pair("audio from", verdict.audio_from.as_deref().map(|time| local_time(time, zone)));
@@ -145,7 +155,7 @@ pub(super) fn speakers(views: &[SpeakerView], zone: &TimeZone) -> String {
     let mut table = Table::with_headings(&["SPEAKER", "STATUS", "VOICEPRINT", "SPEECH", "SINCE"]);
     for view in views {
         let since = view.opted_out_at.as_deref().or(view.enrolled_at.as_deref());
-        table.row([
+        table.row(&[
             view.id.clone(),
             view.status.clone(),
             view.voiceprint_version.map_or_else(|| "-".into(), |version| format!("version {version}")),

@@ -62,10 +62,7 @@ mod tests {
     const STREAM: &[u8] = b": heartbeat\n\nid: 7\nevent: result\ndata: {\"a\":1}\n\nid:8\r\ndata: x\r\ndata:y\r\n\r\nretry: 3\n\n";
 
     fn expected() -> Vec<Message> {
-        vec![
-            Message { id: Some(7), data: r#"{"a":1}"#.into() },
-            Message { id: Some(8), data: "x\ny".into() },
-        ]
+        vec![Message { id: Some(7), data: r#"{"a":1}"#.into() }, Message { id: Some(8), data: "x\ny".into() }]
     }
 
     #[test]

@@ -19,14 +19,14 @@ impl Table {
     }
 
     /// Adds a row.
-    pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
+    pub(super) fn row<const N: usize>(&mut self, cells: &[String; N]) {
         self.rows.push(cells.iter().map(|cell| printable(cell)).collect());
     }
 
     /// Adds a row of a name and a value, unless there is no value.
     pub(super) fn pair(&mut self, name: &str, value: Option<String>) {
         if let Some(value) = value {
-            self.row([name.to_owned(), value]);
+            self.row(&[name.to_owned(), value]);
         }
     }
 
@@ -34,7 +34,12 @@ impl Table {
     pub(super) fn lines(&self) -> Vec<String> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
-            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+            self.rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         let line = |row: &Vec<String>| {
@@ -91,8 +96,8 @@ mod tests {
     #[test]
     fn columns_are_aligned_and_control_characters_gone() {
         let mut table = Table::with_headings(&["CALL", "SPEAKER"]);
-        table.row(["c1".into(), "Zoë\x1b[2J".into()]);
-        table.row(["call-22".into(), String::new()]);
+        table.row(&["c1".into(), "Zoë\x1b[2J".into()]);
+        table.row(&["call-22".into(), String::new()]);
         assert_eq!(table.text(), "CALL     SPEAKER\nc1       Zoë\u{fffd}[2J\ncall-22\n");
     }
 

@@ -194,7 +194,10 @@ mod tests {
     fn the_table_is_drawn_over_the_last_one() {
         let table = ["HEAD".to_owned(), "row too wide".to_owned()];
         assert_eq!(redraw(0, None, &table, 7), "HEAD\nrow too\n");
-        assert_eq!(redraw(3, Some("a line that stays"), &table, 7), "\x1b[3A\x1b[Ja line that stays\nHEAD\nrow too\n");
+        assert_eq!(
+            redraw(3, Some("a line that stays"), &table, 7),
+            "\x1b[3A\x1b[Ja line that stays\nHEAD\nrow too\n"
+        );
     }
 
     #[test]

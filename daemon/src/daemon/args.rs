@@ -20,7 +20,7 @@ pub struct Args {
     #[arg(long)]
     pub check_config: bool,
     /// What to log: error, warn, info, debug, trace, or a list such as `info,vouch::sip=debug`.
-    #[arg(long, value_name = "LEVEL", env = "VOUCH_LOG", default_value = crate::log::DEFAULT_FILTER)]
+    #[arg(long, value_name = "LEVEL", env = "VOUCH_LOG", hide_env_values = true, default_value = crate::log::DEFAULT_FILTER)]
     pub log: String,
 }
 

@@ -3,22 +3,33 @@
 use super::{AskError, Exchange};
 use crate::audio::Recording;
 use crate::call::{NewVoiceprint, Standing};
-use crate::decision::Voiceprint;
-use crate::events;
-use crate::pii::SpeakerId;
-use crate::store::{Enrolled, SpeakerRecord, Store, StoreError};
+use crate::decision::{Voice, Voiceprint};
+use crate::engine::{Engine, embed_recordings};
+use crate::pii::{Pii, SpeakerId};
+use crate::store::{self, SpeakerRecord, Store, StoreError, StoredEmbedding};
 use crate::view::SpeakerView;
 use jiff::Timestamp;
 use std::sync::Arc;
+use vouch_dsp::features::Band;
 
 impl Exchange {
-    /// All speakers known.
+    /// All speakers known, in order of their ids.
     ///
     /// # Errors
-    /// [`AskError::Store`] when a record cannot be read.
+    /// [`AskError::Store`] when the store fails.
     pub async fn speakers(&self) -> Result<Vec<SpeakerView>, AskError> {
-        let records = self.in_store(Store::list).await?;
-        Ok(records.iter().map(|(speaker, record)| view(speaker, record)).collect())
+        let mut views = Vec::new();
+        let (mut views, damaged) = self
+            .in_store(move |store| {
+                let damaged = store.visit(|speaker, record| views.push(view(&speaker, &record)))?;
+                Ok((views, damaged))
+            })
+            .await?;
+        if damaged > 0 {
+            tracing::error!(damaged, "some speakers' records cannot be read");
+        }
+        views.sort_by(|one: &SpeakerView, other| one.id.cmp(&other.id));
+        Ok(views)
     }
 
     /// One speaker.
@@ -36,7 +47,7 @@ impl Exchange {
     /// # Errors
     /// [`AskError::Store`] when it could not be written; then nothing changed.
     pub async fn opt_out(&self, speaker: SpeakerId) -> Result<SpeakerView, AskError> {
-        self.change(speaker, |store, id, now| store.opt_out(id, now)).await
+        self.change(speaker, |store, id, now| store.opt_out(id, now).map(|()| true)).await
     }
 
     /// Takes an opt-out back; the speaker is then not enrolled.
@@ -73,12 +84,9 @@ impl Exchange {
             return Err(AskError::OptedOut);
         }
         let (engine, needed) = (self.0.engine.clone(), policy.enrollment_frames as usize);
-        let work = move || engine.embed_recordings(&recordings, needed);
-        let made = tokio::task::spawn_blocking(work).await.map_err(|_| AskError::Stopping)?;
-        let embedding = made.map_err(|problem| AskError::Invalid(problem.to_string()))?;
-        let net_speech_ms = needed as u32 * 10;
-        let new = NewVoiceprint { speaker: speaker.clone(), embedding, net_speech_ms, consent };
-        self.store(new).await?;
+        let work = move || hear(&engine, &recordings, needed);
+        let voice = tokio::task::spawn_blocking(work).await.map_err(|_| AskError::Stopping)??;
+        self.store(NewVoiceprint { speaker: speaker.clone(), voice, consent: consent.map(Pii::new) }).await?;
         self.speaker(speaker).await
     }
 
@@ -87,10 +95,7 @@ impl Exchange {
         match self.0.store.lookup(speaker) {
             Ok(None) => Standing::NotEnrolled,
             Ok(Some(SpeakerRecord::OptedOut { .. })) => Standing::OptedOut,
-            Ok(Some(SpeakerRecord::Enrolled(enrolled))) => match voiceprint(&enrolled) {
-                Some(voiceprint) => Standing::Enrolled(Arc::new(voiceprint)),
-                None => Standing::Unreadable,
-            },
+            Ok(Some(SpeakerRecord::Enrolled(stored))) => Standing::Enrolled(Arc::new(voiceprint(stored))),
             Err(error) => {
                 tracing::error!(%error, "a speaker's record cannot be read");
                 Standing::Unreadable
@@ -101,25 +106,28 @@ impl Exchange {
     /// Stores a voiceprint durably and tells the speaker's calls.
     pub(super) async fn store(&self, new: NewVoiceprint) -> Result<Arc<Voiceprint>, AskError> {
         let speaker = new.speaker.clone();
-        let model_version = self.0.policy.model_version;
-        self.in_store(move |store| store.enroll(&new.speaker, new.into_record(model_version))).await?;
-        match self.standing(&speaker) {
-            Standing::Enrolled(voiceprint) => {
-                self.tell_calls(&speaker, &Standing::Enrolled(Arc::clone(&voiceprint)));
-                self.publish_speaker(speaker).await;
-                Ok(voiceprint)
-            }
-            _ => Err(AskError::OptedOut),
+        let content = content(new, self.0.policy.model_version);
+        let id = speaker.clone();
+        self.in_store(move |store| store.enroll(&id, content)).await?;
+        let standing = self.standing(&speaker);
+        self.tell_calls(&speaker, &standing);
+        self.publish_speaker(speaker).await;
+        match standing {
+            Standing::Enrolled(voiceprint) => Ok(voiceprint),
+            Standing::OptedOut => Err(AskError::OptedOut),
+            _ => Err(AskError::Conflict("the voiceprint was deleted meanwhile".to_owned())),
         }
     }
 
     async fn change(
         &self,
         speaker: SpeakerId,
-        change: impl FnOnce(&Store, &SpeakerId, Timestamp) -> Result<(), StoreError> + Send + 'static,
+        change: impl FnOnce(&Store, &SpeakerId, Timestamp) -> Result<bool, StoreError> + Send + 'static,
     ) -> Result<SpeakerView, AskError> {
         let id = speaker.clone();
-        self.in_store(move |store| change(store, &id, Timestamp::now())).await?;
+        if !self.in_store(move |store| change(store, &id, Timestamp::now())).await? {
+            return Err(AskError::NoSuchSpeaker);
+        }
         self.tell_calls(&speaker, &self.standing(&speaker));
         Ok(self.publish_speaker(speaker).await)
     }
@@ -136,7 +144,7 @@ impl Exchange {
     async fn publish_speaker(&self, speaker: SpeakerId) -> SpeakerView {
         let unknown = unknown(&speaker);
         let view = self.speaker(speaker).await.unwrap_or(unknown);
-        self.0.events.publish(events::of_speaker(view.clone()));
+        self.publish("speaker", None, Some(view.clone()));
         view
     }
 
@@ -147,5 +155,71 @@ impl Exchange {
         let store = Arc::clone(&self.0.store);
         let done = tokio::task::spawn_blocking(move || work(&store)).await;
         done.map_err(|_| AskError::Stopping)?.map_err(AskError::from)
+    }
+}
+
+/// The voice of up to `needed` frames of net speech in recordings; fewer are refused.
+fn hear(engine: &Engine, recordings: &[Recording], needed: usize) -> Result<Voice, AskError> {
+    // Whatever its rate, a voiceprint must serve on the telephone.
+    let band = Band::Narrow;
+    let pcm: Vec<Vec<i16>> = recordings.iter().map(|recording| recording.pcm_at(band)).collect();
+    let slices: Vec<&[i16]> = pcm.iter().map(Vec::as_slice).collect();
+    let heard = embed_recordings(engine.network(), &slices, band, needed);
+    if heard.frames < needed {
+        let (have, need) = (heard.frames as f32 / 100.0, needed as f32 / 100.0);
+        let problem = format!("the recordings hold {have:.1} s of net speech; an enrollment needs {need:.0} s");
+        return Err(AskError::Invalid(problem));
+    }
+    let embedding = heard.result.map_err(|fault| AskError::Invalid(fault.to_string()))?;
+    Ok(Voice { embedding: Pii::new(embedding), band, net_speech_ms: heard.frames as u32 * 10 })
+}
+
+/// A stored voiceprint as the decision takes it.
+fn voiceprint(stored: store::Voiceprint) -> Voiceprint {
+    let voice = |stored: StoredEmbedding| Voice {
+        embedding: stored.embedding,
+        band: stored.band,
+        net_speech_ms: stored.net_speech_ms,
+    };
+    let (version, model_version) = (stored.version, stored.content.model_version);
+    Voiceprint { version, model_version, voices: stored.content.embeddings.into_iter().map(voice).collect() }
+}
+
+/// A new voiceprint as the store takes it.
+fn content(new: NewVoiceprint, model_version: u32) -> store::NewVoiceprint {
+    let Voice { embedding, band, net_speech_ms } = new.voice;
+    let embeddings = vec![StoredEmbedding { embedding, band, net_speech_ms, snr_db: None }];
+    store::NewVoiceprint { embeddings, model_version, consent: new.consent, made_at: Timestamp::now() }
+}
+
+fn view(speaker: &SpeakerId, record: &SpeakerRecord) -> SpeakerView {
+    let blank = unknown(speaker);
+    match record {
+        SpeakerRecord::OptedOut { since, .. } => {
+            SpeakerView { status: "opted-out".to_owned(), opted_out_at: Some(since.to_string()), ..blank }
+        }
+        SpeakerRecord::Enrolled(voiceprint) => SpeakerView {
+            status: "enrolled".to_owned(),
+            voiceprint_version: Some(voiceprint.version),
+            model_version: Some(voiceprint.content.model_version),
+            enrolled_at: Some(voiceprint.content.made_at.to_string()),
+            net_speech_s: Some(voiceprint.net_speech_ms() as f32 / 1000.0),
+            consent: voiceprint.content.consent.as_ref().map(|consent| consent.reveal().clone()),
+            ..blank
+        },
+    }
+}
+
+/// A speaker of whom nothing is known.
+fn unknown(speaker: &SpeakerId) -> SpeakerView {
+    SpeakerView {
+        id: speaker.reveal().to_owned(),
+        status: "not-enrolled".to_owned(),
+        voiceprint_version: None,
+        model_version: None,
+        enrolled_at: None,
+        net_speech_s: None,
+        opted_out_at: None,
+        consent: None,
     }
 }

@@ -12,9 +12,13 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Memory that sled may use for its page cache.
 const CACHE: u64 = 32 << 20;
+
+/// Longest wait for sled's threads when the database is closed.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// The open database.
 pub(super) struct Engine {
@@ -82,11 +86,19 @@ impl Engine {
 }
 
 impl Drop for Engine {
-    /// sled flushes when it is dropped, and panics where that fails.
+    /// Closes the database and waits until nobody works on it any more: sled's threads may hold on to the
+    /// file, and to its lock on it, for a moment after the handle is gone.
     fn drop(&mut self) {
         let db = self.db.take();
-        // Whatever was acknowledged is on the disk already, so there is nobody left to tell.
+        // sled flushes when it is dropped, and panics where that fails. Whatever was acknowledged is on the
+        // disk already, so there is nobody left to tell.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(db)));
+        for _ in 0..CLOSING.as_millis() {
+            if self.file.try_lock().is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
@@ -108,6 +120,7 @@ fn contained<T>(
         Ok(Err(sled::Error::Io(source))) if source.kind() != ErrorKind::UnexpectedEof => {
             return Err(StoreError::io(doing, path)(source));
         }
+        Ok(Err(sled::Error::Corruption { .. })) => "its checksums do not fit its content".to_owned(),
         Ok(Err(error)) => error.to_string(),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);

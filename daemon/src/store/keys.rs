@@ -18,9 +18,18 @@ use zeroize::Zeroizing;
 /// Bytes of a key.
 pub(super) const KEY_LEN: usize = 32;
 
+/// Name of the credential that the package's unit passes.
+pub(super) const CREDENTIAL: &str = "vouch-master-key";
+
+/// Key file of a daemon that is passed no credential.
+pub(super) const KEY_FILE: &str = "/var/lib/vouch/master.key";
+
 /// Where the master key comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
+    /// The systemd credential `vouch-master-key` where systemd passes one, otherwise the file `/var/lib/vouch/master.key`; written
+    /// `auto`.
+    Auto,
     /// A systemd credential of this name, written `credential:vouch-master-key`.
     Credential(String),
     /// A file, written `file:/var/lib/vouch/master.key`.
@@ -31,7 +40,10 @@ impl FromStr for KeySource {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let form = || format!("`{text}` is neither `credential:NAME` nor `file:/PATH`");
+        let form = || format!("`{text}` is none of `auto`, `credential:NAME` and `file:/PATH`");
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
         match text.split_once(':').ok_or_else(form)? {
             ("credential", name) if !name.is_empty() && !name.contains('/') && !name.starts_with('.') => {
                 Ok(Self::Credential(name.to_owned()))
@@ -90,6 +102,11 @@ pub enum KeyError {
     },
 }
 
+/// Where systemd puts a credential, if it passes any.
+fn credential(name: &str) -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(|directory| Path::new(&directory).join(name))
+}
+
 /// The 32 bytes that everything is derived from; wiped when dropped, never printed.
 pub struct MasterKey(Zeroizing<[u8; KEY_LEN]>);
 
@@ -105,11 +122,19 @@ impl MasterKey {
     /// [`KeyError`] when there is no key, or one that others could have read or changed.
     pub fn load(source: &KeySource, create: bool) -> Result<Self, KeyError> {
         match source {
+            KeySource::Auto => {
+                let passed = credential(CREDENTIAL).is_some_and(|path| path.exists());
+                let source = if passed {
+                    KeySource::Credential(CREDENTIAL.to_owned())
+                } else {
+                    KeySource::File(PathBuf::from(KEY_FILE))
+                };
+                Self::load(&source, create)
+            }
             KeySource::Credential(name) => {
-                let directory = std::env::var_os("CREDENTIALS_DIRECTORY");
-                let directory = directory.ok_or_else(|| KeyError::NoCredentials(name.clone()))?;
+                let path = credential(name).ok_or_else(|| KeyError::NoCredentials(name.clone()))?;
                 // systemd mounts credentials for this service alone, read-only (systemd.exec(5)).
-                Self::read(&Path::new(&directory).join(name), |_| Ok(()))
+                Self::read(&path, |_| Ok(()))
             }
             KeySource::File(path) => {
                 // What a crash while the key was made may have left behind.

@@ -59,7 +59,7 @@ impl Store {
             error => error,
         })?;
         let manifest = content.verify(floor).map_err(|what| damaged(&what))?;
-        let free = settle(&keyring, &keys, &content, floor)?.map_err(damaged)?;
+        let free = settle(&keyring, &keys, &content.index, manifest.generation)?;
         let writer = Mutex::new(Writer { manifest, free, stopped: false });
         let index = RwLock::new(content.index);
         Ok(Self { path: path.to_owned(), keys, engine, keyring, index, writer, _lock: lock })
@@ -139,29 +139,28 @@ impl Content {
     }
 }
 
-/// Completes what a crash may have left: the floor rises to a change that was made and not acknowledged, and
-/// slots that no record uses are wiped. Gives the free slots, or says what is wrong with the keyring.
+/// Completes what a crash may have left, and gives the free slots: the floor rises to a change that was made
+/// and not acknowledged, and slots that no record uses are wiped.
 fn settle(
     keyring: &Keyring,
     keys: &Keys,
-    content: &Content,
-    floor: u64,
-) -> Result<Result<Vec<u32>, &'static str>, StoreError> {
-    let used: HashSet<u32> = content.index.values().map(|head| head.slot).collect();
-    let slots = keyring.slots()?;
-    if used.iter().any(|&slot| slot >= slots) {
-        return Ok(Err("the keyring: it is too short"));
+    index: &HashMap<RecordKey, Head>,
+    generation: u64,
+) -> Result<Vec<u32>, StoreError> {
+    let used: HashSet<u32> = index.values().map(|head| head.slot).collect();
+    if let Some(&last) = used.iter().max() {
+        // Fails when the keyring ends before it.
+        keyring.secret(last)?;
     }
-    let free: Vec<u32> = (0..slots).rev().filter(|slot| !used.contains(slot)).collect();
+    let free: Vec<u32> = (0..keyring.slots()?).rev().filter(|slot| !used.contains(slot)).collect();
     let mut stale = Vec::new();
     for &slot in &free {
         if keyring.secret(slot)? != [0; 32] {
             stale.push(slot);
         }
     }
-    let generation = content.said.map_or(floor, |said| said.generation);
-    if generation > floor || !stale.is_empty() {
+    if generation > keyring.floor(keys)? || !stale.is_empty() {
         keyring.settle(keys, generation, stale)?;
     }
-    Ok(Ok(free))
+    Ok(free)
 }
