@@ -1,1 +1,376 @@
-//! call.
+//! A call, as a state machine: what is known of the caller, and what happens next.
+//!
+//! Sans-I/O: the exchange feeds it claims, progress, embeddings and requests together with the time, and
+//! carries out the [`Effect`]s it leaves behind. Every fault ends in `inconclusive` or `error`, never in
+//! `authenticated`.
+
+mod enrollment;
+pub mod identity;
+mod verification;
+
+pub use enrollment::{Enrollment, EnrollmentStep};
+pub use verification::Verification;
+
+use crate::decision::{Judgement, Voice, Voiceprint};
+use crate::exchange::AskError;
+use crate::pii::{Pii, SpeakerId};
+use crate::verdict::{Reason, Status};
+use jiff::Timestamp;
+use std::sync::Arc;
+use vouch_dsp::listener::Quality;
+
+/// What the configuration asks of every call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Policy {
+    /// Score from which a caller is authenticated.
+    pub threshold: f32,
+    /// Net speech of a verification, in frames of 10 ms.
+    pub verification_frames: u64,
+    /// Net speech of an enrollment, in frames of 10 ms.
+    pub enrollment_frames: u64,
+    /// Whether an enrollment needs a consent reference.
+    pub consent_required: bool,
+    /// Version of the model that runs; voiceprints of another version are not compared.
+    pub model_version: u32,
+}
+
+/// What the caller's stream has given so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Heard {
+    /// Net speech since the call began, in frames of 10 ms.
+    pub frames: u64,
+    /// Packets taken from the caller's stream.
+    pub packets: u64,
+    /// Packets of a codec that is not decoded.
+    pub undecodable: u64,
+    /// Figures of the audio.
+    pub quality: Quality,
+}
+
+/// What the store says of the claimed speaker.
+#[derive(Clone, Debug)]
+pub enum Standing {
+    /// Nobody said who is calling.
+    Unclaimed,
+    /// No voiceprint.
+    NotEnrolled,
+    /// A voiceprint to compare with.
+    Enrolled(Arc<Voiceprint>),
+    /// The speaker opted out: not one frame is analysed.
+    OptedOut,
+    /// The record could not be read.
+    Unreadable,
+}
+
+/// Work that the exchange carries out for a call.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Switch analysis of the caller's audio on or off; off also forgets what was held.
+    Analyse(bool),
+    /// Come back when net speech reaches this many frames.
+    WakeAt(u64),
+    /// Make an embedding of frames `first..first + frames`, and bring it back with `tag`.
+    Embed {
+        /// Names the job.
+        tag: u64,
+        /// First frame.
+        first: u64,
+        /// Number of frames.
+        frames: u64,
+    },
+    /// Store a voiceprint, durably, and report back with [`Call::stored`].
+    Store(NewVoiceprint),
+    /// The verification changed.
+    ResultChanged,
+    /// The enrollment changed.
+    EnrollmentChanged,
+}
+
+/// A voiceprint to be stored.
+#[derive(Clone, Debug)]
+pub struct NewVoiceprint {
+    /// Whose it is.
+    pub speaker: SpeakerId,
+    /// The enrollment speech.
+    pub voice: Voice,
+    /// Reference of the consent.
+    pub consent: Option<Pii<String>>,
+}
+
+/// One call and the decision about its caller.
+#[derive(Debug)]
+pub struct Call {
+    policy: Policy,
+    claim: Option<SpeakerId>,
+    standing: Standing,
+    obstacle: Option<Reason>,
+    heard: Heard,
+    /// First frame that belongs to this caller and this evaluation.
+    base: u64,
+    verification: Verification,
+    enrollment: Enrollment,
+    last_tag: u64,
+    ended: bool,
+    effects: Vec<Effect>,
+}
+
+impl Call {
+    /// A call of which nothing was heard yet. `obstacle`: why the caller's audio cannot be judged, if so.
+    pub fn new(policy: Policy, obstacle: Option<Reason>) -> Self {
+        let mut call = Self {
+            policy,
+            claim: None,
+            standing: Standing::Unclaimed,
+            obstacle,
+            heard: Heard::default(),
+            base: 0,
+            verification: Verification::new(),
+            enrollment: Enrollment::new(policy.enrollment_frames),
+            last_tag: 0,
+            ended: false,
+            effects: Vec::new(),
+        };
+        call.verify_anew();
+        call
+    }
+
+    /// Sets who the caller claims to be, with what the store says of that speaker.
+    pub fn claim(&mut self, speaker: SpeakerId, standing: Standing, now: Timestamp) {
+        if self.claim.as_ref() == Some(&speaker) {
+            return;
+        }
+        self.claim = Some(speaker);
+        self.enrollment.abandon("the call's speaker id was changed", &mut self.effects);
+        self.set_standing(standing, now);
+    }
+
+    /// The speaker was enrolled, opted out, opted in or deleted elsewhere.
+    pub fn set_standing(&mut self, standing: Standing, now: Timestamp) {
+        let was_out = matches!(self.standing, Standing::OptedOut);
+        let is_out = matches!(standing, Standing::OptedOut);
+        self.standing = standing;
+        if is_out {
+            self.enrollment.abandon("the speaker opted out", &mut self.effects);
+        }
+        if was_out != is_out {
+            // The engine forgets what it held, and counts from zero again.
+            self.effects.push(Effect::Analyse(!is_out));
+            self.heard = Heard::default();
+            self.base = 0;
+        }
+        self.verify_anew();
+        self.progressed(self.heard, now);
+    }
+
+    /// Says why the caller's audio cannot be judged, or that nothing stands in the way any more.
+    pub fn set_obstacle(&mut self, obstacle: Option<Reason>, now: Timestamp) {
+        if self.obstacle != obstacle {
+            self.obstacle = obstacle;
+            self.verify_anew();
+            self.progressed(self.heard, now);
+        }
+    }
+
+    /// Takes the newest figures of the caller's stream.
+    pub fn progressed(&mut self, heard: Heard, now: Timestamp) {
+        self.heard = heard;
+        self.verification.mark_speech(heard.frames, now);
+        if let Some(first) = self.verification.due(heard.frames, self.policy.verification_frames) {
+            let tag = self.embed(first, self.policy.verification_frames);
+            self.verification.wait_for(tag);
+        }
+        if let Some(first) = self.enrollment.due(heard.frames) {
+            let tag = self.embed(first, self.policy.enrollment_frames);
+            self.enrollment.wait_for(tag);
+        }
+    }
+
+    /// Takes the voice that was asked for; `None` when the engine failed.
+    pub fn embedded(&mut self, tag: u64, voice: Option<Voice>, now: Timestamp) {
+        if self.verification.awaits(tag) {
+            let judgement = self.judge(voice.as_ref());
+            self.verification.conclude(judgement, now);
+            self.effects.push(Effect::ResultChanged);
+        } else if self.enrollment.awaits(tag) {
+            self.keep(voice);
+        }
+    }
+
+    /// Takes the outcome of [`Effect::Store`].
+    pub fn stored(&mut self, outcome: Result<Arc<Voiceprint>, String>) {
+        match outcome {
+            Ok(voiceprint) if matches!(self.standing, Standing::OptedOut) => {
+                self.enrollment.complete(voiceprint.version, &mut self.effects);
+            }
+            Ok(voiceprint) => {
+                self.enrollment.complete(voiceprint.version, &mut self.effects);
+                // The same speech must not vouch for itself: only what comes after it may be verified.
+                self.base = self.heard.frames;
+                self.standing = Standing::Enrolled(voiceprint);
+            }
+            Err(problem) => self.enrollment.fail(problem, &mut self.effects),
+        }
+    }
+
+    /// An agent asks for a voiceprint of this caller.
+    ///
+    /// # Errors
+    /// [`AskError`] when there is no speaker id, no consent, an opt-out, or audio that cannot be judged.
+    pub fn enroll(&mut self, consent: Option<Pii<String>>, now: Timestamp) -> Result<(), AskError> {
+        if self.claim.is_none() {
+            return Err(AskError::NoSpeakerId);
+        }
+        if matches!(self.standing, Standing::OptedOut) {
+            return Err(AskError::OptedOut);
+        }
+        if self.policy.consent_required && consent.is_none() {
+            return Err(AskError::ConsentRequired);
+        }
+        if let Some(reason) = self.obstacle {
+            return Err(AskError::Conflict(format!(
+                "the caller's audio cannot be used: {}",
+                reason.as_str()
+            )));
+        }
+        if self.ended {
+            return Err(AskError::Conflict("the call has ended".to_owned()));
+        }
+        self.enrollment.begin(consent, self.base, &mut self.effects);
+        self.progressed(self.heard, now);
+        Ok(())
+    }
+
+    /// An agent asks for an answer: from the speech at hand, or with `start_new` from speech yet to come.
+    pub fn evaluate(&mut self, start_new: bool, now: Timestamp) {
+        if self.ended {
+            return;
+        }
+        if start_new {
+            self.base = self.heard.frames;
+        }
+        let enrolled = matches!(self.standing, Standing::Enrolled(_));
+        let unanswered = matches!(self.status(), Status::NotEnrolled | Status::Inconclusive | Status::Error);
+        if start_new || (enrolled && unanswered) {
+            self.verify_anew();
+            self.progressed(self.heard, now);
+        }
+    }
+
+    /// The call ended. An embedding still under way is waited for; see [`Call::is_settled`].
+    pub fn end(&mut self, now: Timestamp) {
+        if self.ended {
+            return;
+        }
+        self.ended = true;
+        self.enrollment.call_ended(self.heard.frames, &mut self.effects);
+        if self.status() == Status::Pending && !self.verification.is_embedding() {
+            let judgement = Judgement::without_enough_speech(&self.heard, self.collected());
+            self.verification.conclude(judgement, now);
+            self.effects.push(Effect::ResultChanged);
+        }
+    }
+
+    /// Whether nothing is under way any more, so that an ended call may let go of its audio.
+    pub fn is_settled(&self) -> bool {
+        !self.verification.is_embedding() && !self.enrollment.is_embedding()
+    }
+
+    /// Takes the work that has come up, oldest first.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Where the verification stands.
+    pub fn status(&self) -> Status {
+        self.verification.judgement().status
+    }
+
+    /// Claimed identity.
+    pub fn speaker(&self) -> Option<&SpeakerId> {
+        self.claim.as_ref()
+    }
+
+    /// The verification and its answer.
+    pub fn verification(&self) -> &Verification {
+        &self.verification
+    }
+
+    /// The enrollment and how far it is.
+    pub fn enrollment(&self) -> &Enrollment {
+        &self.enrollment
+    }
+
+    /// Newest figures of the caller's stream.
+    pub fn heard(&self) -> &Heard {
+        &self.heard
+    }
+
+    /// The policy the call is held to.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Net speech of the current evaluation, in frames; an answer keeps the figure it rests on.
+    pub fn collected(&self) -> u64 {
+        if self.status().is_final() {
+            self.verification.judgement().frames
+        } else {
+            self.heard.frames - self.base
+        }
+    }
+
+    fn embed(&mut self, first: u64, frames: u64) -> u64 {
+        self.last_tag += 1;
+        self.effects.push(Effect::Embed { tag: self.last_tag, first, frames });
+        self.last_tag
+    }
+
+    /// Opens a new result: at once final, or pending until there is enough speech.
+    fn verify_anew(&mut self) {
+        // Speech older than one verification is not needed and may be gone from the ring.
+        let newest = self.heard.frames.saturating_sub(self.policy.verification_frames);
+        let first = self.base.max(newest);
+        let judgement = match &self.standing {
+            Standing::Unclaimed => Judgement::bare(Status::NotEnrolled, Some(Reason::NoSpeakerId)),
+            Standing::NotEnrolled => Judgement::bare(Status::NotEnrolled, None),
+            Standing::OptedOut => Judgement::bare(Status::OptedOut, None),
+            Standing::Unreadable => Judgement::bare(Status::Error, Some(Reason::StoreFault)),
+            Standing::Enrolled(voiceprint) => match self.obstacle_for(voiceprint) {
+                Some(reason) => Judgement::bare(Status::Inconclusive, Some(reason)),
+                None => Judgement::bare(Status::Pending, None),
+            },
+        };
+        if judgement.status == Status::Pending {
+            self.effects.push(Effect::WakeAt(first + self.policy.verification_frames));
+        }
+        self.verification.open(judgement, first);
+        self.effects.push(Effect::ResultChanged);
+    }
+
+    fn obstacle_for(&self, voiceprint: &Voiceprint) -> Option<Reason> {
+        let foreign = voiceprint.model_version != self.policy.model_version;
+        self.obstacle.or(foreign.then_some(Reason::ModelMismatch))
+    }
+
+    fn judge(&self, voice: Option<&Voice>) -> Judgement {
+        match (&self.standing, voice) {
+            (Standing::Enrolled(voiceprint), Some(voice)) => {
+                Judgement::of(voiceprint, voice, &self.heard, self.policy.threshold)
+            }
+            _ => Judgement::bare(Status::Error, Some(Reason::EngineFault)),
+        }
+    }
+
+    fn keep(&mut self, voice: Option<Voice>) {
+        match (voice, self.claim.clone()) {
+            (Some(voice), Some(speaker)) => {
+                let consent = self.enrollment.storing();
+                self.effects.push(Effect::Store(NewVoiceprint { speaker, voice, consent }));
+            }
+            _ => self.enrollment.fail("the voice engine failed".to_owned(), &mut self.effects),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

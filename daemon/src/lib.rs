@@ -11,6 +11,7 @@ pub mod call;
 pub mod config;
 pub mod ctl;
 pub mod daemon;
+pub mod decision;
 pub mod engine;
 pub mod events;
 pub mod exchange;

@@ -1,1 +1,246 @@
-//! trials.
+//! Offline commands: `trials`, `compare`, `thresholds` and `capacity`. They need no daemon and use the same
+//! code from samples to score as calls do.
+
+pub mod capacity;
+pub mod compare;
+pub mod interval;
+pub mod list;
+pub mod metrics;
+pub mod report;
+pub mod thresholds;
+pub mod voice;
+
+use crate::audio::AudioError;
+use list::{Outcome, TrialList};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use voice::{Side, Voice, Wanted};
+use vouch_dsp::features::Band;
+use vouch_dsp::network::{EmbedError, ModelError};
+use vouch_dsp::score::{CompareError, Sample, compare};
+
+/// Least net speech of an enrollment for a trial to get figures, in seconds.
+pub const MIN_ENROLL_S: f32 = 10.0;
+/// Least net speech of a test for a trial to get figures, in seconds.
+pub const MIN_TEST_S: f32 = 3.0;
+/// Threshold that decides, unless another is given.
+pub const DEFAULT_THRESHOLD: f32 = 90.0;
+
+/// What `vouchctl trials` was asked.
+#[derive(Clone, Debug)]
+pub struct TrialsRequest {
+    /// CSV file with the columns `enroll`, `test` and `target`.
+    pub list: PathBuf,
+    /// Folder that the paths in the list start from.
+    pub root: PathBuf,
+    /// Where to write the list with figures beside each trial.
+    pub scores: Option<PathBuf>,
+    /// Whether wideband files go through the telephone path.
+    pub narrowband: bool,
+    /// Most net speech of an enrollment that is used, in seconds.
+    pub enroll_speech_s: f32,
+    /// Most net speech of a test that is used, in seconds.
+    pub test_speech_s: f32,
+    /// Threshold that decides.
+    pub threshold: f32,
+    /// Whether to print JSON.
+    pub json: bool,
+}
+
+/// Why an offline command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum OfflineError {
+    /// A recording could not be read.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
+    /// The trial list is unusable.
+    #[error("{}: line {line}: {problem}", path.display())]
+    List {
+        /// The list.
+        path: PathBuf,
+        /// Line, counted from 1; the header is line 1.
+        line: u64,
+        /// What is wrong there.
+        problem: String,
+    },
+    /// A file could not be read or written.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The answer could not be printed.
+    #[error("cannot print: {0}")]
+    Print(#[from] std::io::Error),
+    /// An argument outside its range.
+    #[error("{0}")]
+    Argument(String),
+    /// The model inside the program is unusable.
+    #[error("the voice model is unusable: {0:?}")]
+    Model(ModelError),
+    /// The network made no embedding.
+    #[error("no embedding could be made: {0:?}")]
+    Embed(EmbedError),
+    /// Two embeddings could not be compared.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
+}
+
+/// Runs every trial of a list and prints the error rates.
+///
+/// # Errors
+/// [`OfflineError`] names the file and what is wrong with it; nothing is printed then.
+pub fn run(request: &TrialsRequest, out: &mut dyn Write) -> Result<(), OfflineError> {
+    let outcomes = outcomes(request)?;
+    let report = report::Report::of(&outcomes.list, &outcomes.outcomes, request.threshold);
+    if let Some(path) = &request.scores {
+        outcomes.list.write_scores(path, &outcomes.outcomes)?;
+    }
+    if request.json {
+        report.print_json(out)?;
+    } else {
+        report.print_table(out)?;
+    }
+    Ok(())
+}
+
+/// A list and what came of each of its trials.
+#[derive(Debug)]
+pub struct Outcomes {
+    /// The list.
+    pub list: TrialList,
+    /// In the order of the list.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Runs every trial of a list.
+///
+/// # Errors
+/// As [`run`].
+pub fn outcomes(request: &TrialsRequest) -> Result<Outcomes, OfflineError> {
+    for (name, seconds) in [("enroll", request.enroll_speech_s), ("test", request.test_speech_s)] {
+        if !(1.0..=voice::MAX_SPEECH_S).contains(&seconds) {
+            let most = voice::MAX_SPEECH_S;
+            return Err(OfflineError::Argument(format!("--{name}-speech takes 1 to {most} seconds")));
+        }
+    }
+    let list = TrialList::read(&request.list)?;
+    let sides = hear_all(request, &list)?;
+    let outcomes = list
+        .trials()
+        .iter()
+        .map(|trial| {
+            let enrolled = &sides[&(Role::Enroll, trial.enroll.as_str())];
+            let test = &sides[&(Role::Test, trial.test.as_str())];
+            outcome(enrolled, test, request)
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Outcomes { list, outcomes })
+}
+
+fn outcome(enrolled: &Side, test: &Side, request: &TrialsRequest) -> Result<Outcome, OfflineError> {
+    let mut outcome =
+        Outcome { comparison: None, accepted: false, enroll_s: enrolled.speech_s(), test_s: test.speech_s() };
+    let enough = outcome.enroll_s >= MIN_ENROLL_S.min(request.enroll_speech_s)
+        && outcome.test_s >= MIN_TEST_S.min(request.test_speech_s);
+    if enough {
+        let comparison = compare(&samples(enrolled), &samples(test))?;
+        outcome.accepted = comparison.score >= request.threshold;
+        outcome.comparison = Some(comparison);
+    }
+    Ok(outcome)
+}
+
+fn samples(side: &Side) -> Vec<Sample<'_>> {
+    let of = |(band, embedding)| Sample { embedding, band, net_speech_ms: side.speech_ms };
+    side.embeddings.iter().map(|(band, embedding)| of((*band, embedding))).collect()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Role {
+    Enroll,
+    Test,
+}
+
+type Key<'l> = (Role, &'l str);
+type Sides<'l> = BTreeMap<Key<'l>, Side>;
+
+/// Hears every distinct side once, and wideband sides that meet a narrowband one a second time, for an
+/// embedding of the band they share.
+fn hear_all<'l>(request: &TrialsRequest, list: &'l TrialList) -> Result<Sides<'l>, OfflineError> {
+    let pairs =
+        || list.trials().iter().map(|t| [(Role::Enroll, t.enroll.as_str()), (Role::Test, t.test.as_str())]);
+    let all: BTreeSet<Key<'_>> = pairs().flatten().collect();
+    for (_, files) in &all {
+        for path in paths(&request.root, files) {
+            std::fs::metadata(&path).map_err(|error| OfflineError::File { path, error })?;
+        }
+    }
+    let jobs: Vec<(Key<'_>, Wanted)> = all.into_iter().map(|key| (key, wanted(request, key.0))).collect();
+    let mut sides: Sides<'_> = in_parallel(request, &jobs)?;
+
+    let band = |key: &Key<'_>| sides[key].band;
+    let mixed = pairs().filter(|[a, b]| band(a) != band(b));
+    let wide: BTreeSet<Key<'_>> = mixed.flatten().filter(|key| band(key) == Band::Wide).collect();
+    let again = |key: Key<'_>| Wanted { masked: true, ..wanted(request, key.0) };
+    let jobs: Vec<(Key<'_>, Wanted)> = wide.into_iter().map(|key| (key, again(key))).collect();
+    for (key, side) in in_parallel(request, &jobs)? {
+        sides.entry(key).and_modify(|known| known.embeddings.extend(side.embeddings));
+    }
+    Ok(sides)
+}
+
+fn wanted(request: &TrialsRequest, role: Role) -> Wanted {
+    let seconds = match role {
+        Role::Enroll => request.enroll_speech_s,
+        Role::Test => request.test_speech_s,
+    };
+    Wanted { speech_s: seconds, telephone: request.narrowband, masked: false }
+}
+
+/// The files of one side.
+fn paths(root: &Path, files: &str) -> Vec<PathBuf> {
+    files.split(';').map(|file| root.join(file.trim())).collect()
+}
+
+fn in_parallel<'l>(request: &TrialsRequest, jobs: &[(Key<'l>, Wanted)]) -> Result<Sides<'l>, OfflineError> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut voice = Voice::new()?;
+        let mut sides = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(&(key, wanted)) = jobs.get(index) else { return Ok(sides) };
+            progress(index, jobs.len());
+            let heard = voice.side(&paths(&request.root, key.1), wanted);
+            // The others stop too: what they would make is not wanted any more.
+            sides.push((key, heard.inspect_err(|_| next.store(jobs.len(), Ordering::Relaxed))?));
+        }
+    };
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
+    std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let mut sides = Sides::new();
+        for handle in handles {
+            let made: Result<_, OfflineError> =
+                handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            sides.extend(made?);
+        }
+        progress(jobs.len(), jobs.len());
+        Ok(sides)
+    })
+}
+
+/// One line on a terminal, gone at the end.
+fn progress(done: usize, all: usize) {
+    let mut screen = std::io::stderr();
+    if screen.is_terminal() {
+        let line = if done == all { String::new() } else { format!("{done} of {all} recordings") };
+        // A terminal that went away must not stop the work.
+        let _ = write!(screen, "\r\x1b[K{line}");
+    }
+}

@@ -37,6 +37,16 @@ pub enum Source {
     MediaLeg,
 }
 
+impl Source {
+    /// Word used on the socket and in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Siprec => "siprec",
+            Self::MediaLeg => "media-leg",
+        }
+    }
+}
+
 /// How far an enrollment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -119,7 +129,7 @@ pub struct SpeakerView {
 pub struct Event {
     /// Number of the event; grows by one each.
     pub id: u64,
-    /// `call-started`, `progress`, `result`, `enrollment`, `call-ended` or `speaker`.
+    /// `call-started`, `progress`, `result`, `enrollment`, `call-ended`, `speaker`, or `gap` where events were missed.
     pub kind: String,
     /// When (RFC 3339, UTC).
     pub time: String,

@@ -1,1 +1,7 @@
-//! Helpers that the end-to-end tests share.
+//! What the end-to-end tests and the demo share: recorded human voices, a daemon of one's own, real SIP
+//! clients (sipp, and a recording client with impairments), and the socket.
+
+pub mod clients;
+pub mod daemon;
+pub mod line;
+pub mod voices;

@@ -1,3 +1,7 @@
 //! The technician's tool.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    vouch::ctl::main()
+}

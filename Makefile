@@ -1,0 +1,48 @@
+# Vouch: two commands show it (`make demo`) and prove it (`make test`).
+
+CARGO   ?= cargo
+PROFILE ?= release
+SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+# Everything that a fresh Debian 12 machine with Rust needs, by what needs it.
+BUILD_PACKAGES := build-essential pkg-config libsystemd-dev
+VOICE_PACKAGES := asterisk-core-sounds-en-wav asterisk-core-sounds-es-wav asterisk-core-sounds-fr-wav \
+                  asterisk-core-sounds-it-wav asterisk-core-sounds-ru-wav asterisk-prompt-it-menardi-wav \
+                  asterisk-core-sounds-en-g722 asterisk-core-sounds-fr-g722
+TEST_PACKAGES  := sip-tester systemd
+DEB_PACKAGES   := lintian systemd-container debootstrap
+
+.PHONY: setup build demo test lint deb test-deb help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install the Debian packages that are missing
+	@packaging/install-missing.sh $(BUILD_PACKAGES) $(VOICE_PACKAGES) $(TEST_PACKAGES)
+
+build: setup ## build vouchd and vouchctl
+	$(CARGO) build --locked --profile $(PROFILE) --package vouch --bins
+
+demo: build ## place real calls with recorded voices and show what Vouch says
+	$(CARGO) run --locked --quiet --profile $(PROFILE) --package vouch-tests --bin demo
+
+test: build ## run all tests, real calls included
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		set -x; $(CARGO) nextest run --locked --cargo-profile $(PROFILE) --workspace --no-fail-fast; \
+	else \
+		set -x; $(CARGO) test --locked --profile $(PROFILE) --workspace --no-fail-fast; \
+	fi
+
+lint: setup ## formatting, clippy and documentation, warnings are errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+deb: setup ## build the Debian package (target/debian/*.deb)
+	@packaging/install-missing.sh $(DEB_PACKAGES)
+	@$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deb
+	$(CARGO) deb --package vouch --profile dist --locked
+	lintian --fail-on error target/debian/vouch_*.deb
+
+test-deb: deb ## install, start, kill and purge the package in a booted Debian 12 container
+	$(SUDO) packaging/test/deb.sh target/debian/vouch_*_amd64.deb

@@ -1,0 +1,230 @@
+use super::*;
+use std::sync::Arc;
+use vouch_dsp::features::Band;
+use vouch_dsp::network::Embedding;
+use vouch_dsp::sizes::EMBEDDING;
+
+fn policy() -> Policy {
+    Policy {
+        threshold: 90.0,
+        verification_frames: 1000,
+        enrollment_frames: 3000,
+        consent_required: false,
+        model_version: 1,
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::UNIX_EPOCH
+}
+
+fn voice() -> Voice {
+    let mut values = [0; EMBEDDING];
+    values[0] = i16::MAX;
+    Voice { embedding: Pii::new(Embedding(values)), band: Band::Narrow, net_speech_ms: 10_000 }
+}
+
+fn voiceprint(model_version: u32) -> Standing {
+    Standing::Enrolled(Arc::new(Voiceprint { version: 3, model_version, voices: vec![voice()] }))
+}
+
+fn heard(frames: u64) -> Heard {
+    Heard { frames, packets: 10 + frames, ..Heard::default() }
+}
+
+fn speaker(id: &str) -> SpeakerId {
+    SpeakerId::new(id).expect("a valid id")
+}
+
+fn claimed(standing: Standing) -> Call {
+    let mut call = Call::new(policy(), None);
+    call.claim(speaker("1001"), standing, now());
+    call.take_effects();
+    call
+}
+
+fn jobs(call: &mut Call) -> Vec<(u64, u64, u64)> {
+    let job = |effect| match effect {
+        Effect::Embed { tag, first, frames } => Some((tag, first, frames)),
+        _ => None,
+    };
+    call.take_effects().into_iter().filter_map(job).collect()
+}
+
+#[test]
+fn a_caller_nobody_named_is_not_enrolled() {
+    let call = Call::new(policy(), None);
+    assert_eq!(call.status(), Status::NotEnrolled);
+    assert_eq!(call.verification().judgement().reasons, [Reason::NoSpeakerId]);
+}
+
+#[test]
+fn ten_seconds_of_speech_ask_for_one_embedding() {
+    let mut call = claimed(voiceprint(1));
+    assert_eq!(call.status(), Status::Pending);
+    call.progressed(heard(999), now());
+    assert_eq!(jobs(&mut call), []);
+    call.progressed(heard(1003), now());
+    assert_eq!(jobs(&mut call), [(1, 0, 1000)]);
+    call.progressed(heard(1100), now());
+    assert_eq!(jobs(&mut call), []);
+    call.embedded(1, Some(voice()), now());
+    assert!(call.status().is_final());
+    assert_eq!(call.collected(), 1000);
+}
+
+#[test]
+fn an_engine_fault_is_an_error_never_an_answer() {
+    let mut call = claimed(voiceprint(1));
+    call.progressed(heard(1000), now());
+    call.embedded(1, None, now());
+    assert_eq!(call.status(), Status::Error);
+    assert_eq!(call.verification().judgement().reasons, [Reason::EngineFault]);
+}
+
+#[test]
+fn hanging_up_early_is_inconclusive_with_the_reason() {
+    let mut call = claimed(voiceprint(1));
+    call.progressed(heard(400), now());
+    call.end(now());
+    assert_eq!(call.status(), Status::Inconclusive);
+    assert_eq!(call.verification().judgement().reasons[0], Reason::TooLittleSpeech);
+    let mut silent = claimed(voiceprint(1));
+    silent.end(now());
+    assert_eq!(silent.verification().judgement().reasons, [Reason::NoAudio]);
+}
+
+#[test]
+fn an_embedding_under_way_at_the_end_still_answers() {
+    let mut call = claimed(voiceprint(1));
+    call.progressed(heard(1000), now());
+    call.end(now());
+    assert!(!call.is_settled());
+    assert_eq!(call.status(), Status::Pending);
+    call.embedded(1, Some(voice()), now());
+    assert!(call.is_settled() && call.status().is_final());
+}
+
+#[test]
+fn another_models_voiceprint_is_not_compared() {
+    let mut call = claimed(voiceprint(2));
+    call.progressed(heard(5000), now());
+    assert_eq!(jobs(&mut call), []);
+    assert_eq!(call.status(), Status::Inconclusive);
+    assert_eq!(call.verification().judgement().reasons, [Reason::ModelMismatch]);
+}
+
+#[test]
+fn a_mixed_stream_is_never_judged() {
+    let mut call = Call::new(policy(), Some(Reason::MixedStream));
+    call.claim(speaker("1001"), voiceprint(1), now());
+    call.progressed(heard(5000), now());
+    assert_eq!(call.verification().judgement().reasons, [Reason::MixedStream]);
+    assert!(matches!(call.enroll(None, now()), Err(AskError::Conflict(_))));
+}
+
+#[test]
+fn an_opt_out_stops_analysis_and_gives_up_an_enrollment() {
+    let mut call = claimed(Standing::NotEnrolled);
+    call.enroll(None, now()).unwrap();
+    call.take_effects();
+    call.set_standing(Standing::OptedOut, now());
+    assert!(call.take_effects().iter().any(|effect| matches!(effect, Effect::Analyse(false))));
+    assert_eq!(call.status(), Status::OptedOut);
+    assert!(matches!(call.enrollment().step(), EnrollmentStep::Failed { .. }));
+    assert_eq!(call.enroll(None, now()), Err(AskError::OptedOut));
+}
+
+#[test]
+fn a_voiceprint_stored_after_an_opt_out_changes_nothing() {
+    let mut call = claimed(Standing::NotEnrolled);
+    call.enroll(None, now()).unwrap();
+    call.progressed(heard(3000), now());
+    let tag = jobs(&mut call)[0].0;
+    call.embedded(tag, Some(voice()), now());
+    call.set_standing(Standing::OptedOut, now());
+    let Standing::Enrolled(stored) = voiceprint(1) else { unreachable!("made above") };
+    call.stored(Ok(stored));
+    assert_eq!(call.status(), Status::OptedOut);
+    call.evaluate(true, now());
+    assert_eq!(call.status(), Status::OptedOut);
+}
+
+#[test]
+fn enrollment_uses_the_newest_thirty_seconds_and_waits_for_them() {
+    let mut call = claimed(Standing::NotEnrolled);
+    call.progressed(heard(2000), now());
+    call.enroll(Some(Pii::new("ticket 7".to_owned())), now()).unwrap();
+    assert_eq!(jobs(&mut call), []);
+    call.progressed(heard(3010), now());
+    assert_eq!(jobs(&mut call), [(1, 10, 3000)]);
+    call.embedded(1, Some(voice()), now());
+    let stored = call.take_effects().into_iter().find_map(|effect| match effect {
+        Effect::Store(new) => Some(new),
+        _ => None,
+    });
+    let new = stored.expect("the voiceprint is to be stored");
+    assert_eq!(new.consent, Some(Pii::new("ticket 7".to_owned())));
+    call.stored(Err("disk full".to_owned()));
+    assert_eq!(call.enrollment().step(), &EnrollmentStep::Failed { problem: "disk full".to_owned() });
+}
+
+#[test]
+fn enrolled_speech_never_vouches_for_itself() {
+    let mut call = claimed(Standing::NotEnrolled);
+    call.enroll(None, now()).unwrap();
+    call.progressed(heard(3000), now());
+    call.embedded(1, Some(voice()), now());
+    let Standing::Enrolled(stored) = voiceprint(1) else { unreachable!("made above") };
+    call.stored(Ok(stored));
+    assert_eq!(call.status(), Status::NotEnrolled);
+    call.evaluate(false, now());
+    assert_eq!(call.status(), Status::Pending);
+    call.take_effects();
+    call.progressed(heard(3999), now());
+    assert_eq!(jobs(&mut call), []);
+    call.progressed(heard(4000), now());
+    assert_eq!(jobs(&mut call), [(2, 3000, 1000)]);
+}
+
+#[test]
+fn the_same_result_number_is_the_same_result() {
+    let mut call = claimed(voiceprint(1));
+    call.progressed(heard(1000), now());
+    call.embedded(1, Some(voice()), now());
+    let first = call.verification().number();
+    call.claim(speaker("1001"), voiceprint(1), now());
+    call.evaluate(false, now());
+    assert_eq!(call.verification().number(), first);
+    call.evaluate(true, now());
+    assert_eq!((call.verification().number(), call.status()), (first + 1, Status::Pending));
+    call.claim(speaker("1002"), voiceprint(1), now());
+    assert_eq!(call.verification().number(), first + 2);
+}
+
+#[test]
+fn a_claim_made_late_is_answered_from_the_speech_at_hand() {
+    let mut call = Call::new(policy(), None);
+    call.progressed(heard(2500), now());
+    call.take_effects();
+    call.claim(speaker("1001"), voiceprint(1), now());
+    assert_eq!(jobs(&mut call), [(1, 1500, 1000)]);
+}
+
+#[test]
+fn a_stale_embedding_is_ignored() {
+    let mut call = claimed(voiceprint(1));
+    call.progressed(heard(1000), now());
+    call.evaluate(true, now());
+    call.embedded(1, Some(voice()), now());
+    assert_eq!(call.status(), Status::Pending);
+}
+
+#[test]
+fn enrollment_needs_a_claim_and_consent_where_required() {
+    let mut call = Call::new(Policy { consent_required: true, ..policy() }, None);
+    assert_eq!(call.enroll(None, now()), Err(AskError::NoSpeakerId));
+    call.claim(speaker("1001"), Standing::NotEnrolled, now());
+    assert_eq!(call.enroll(None, now()), Err(AskError::ConsentRequired));
+    assert_eq!(call.enroll(Some(Pii::new("form 12".to_owned())), now()), Ok(()));
+}

@@ -1,0 +1,39 @@
+//! Commands that need no daemon: handed on to [`crate::trials`].
+
+use super::args::{CompareArgs, TrialsArgs};
+use super::error::CtlError;
+use crate::trials::compare::{self, CompareRequest};
+use crate::trials::{self, OfflineError, TrialsRequest, thresholds};
+use std::io::{Write, stdout};
+
+pub(super) fn compare(args: CompareArgs, json: bool) -> Result<(), CtlError> {
+    let CompareArgs { enroll, test, narrowband, threshold } = args;
+    let request = CompareRequest { enroll, test, narrowband, threshold, json };
+    print(|out| compare::run(&request, out))
+}
+
+pub(super) fn trials(args: TrialsArgs, json: bool) -> Result<(), CtlError> {
+    let request = TrialsRequest {
+        list: args.list,
+        root: args.root,
+        scores: args.scores,
+        narrowband: args.narrowband,
+        // At most 600, which an f32 holds exactly.
+        enroll_speech_s: args.enroll_speech as f32,
+        test_speech_s: args.test_speech as f32,
+        threshold: args.threshold,
+        json,
+    };
+    print(|out| trials::run(&request, out))
+}
+
+pub(super) fn thresholds(json: bool) -> Result<(), CtlError> {
+    print(|out| Ok(thresholds::run(json, out)?))
+}
+
+fn print(command: impl FnOnce(&mut dyn Write) -> Result<(), OfflineError>) -> Result<(), CtlError> {
+    command(&mut stdout().lock()).map_err(|error| match error {
+        OfflineError::Print(error) => CtlError::Output(error),
+        error => CtlError::Offline(error),
+    })
+}

@@ -1,0 +1,118 @@
+//! The decision: from a comparison and the quality of the audio to an answer with its reasons.
+
+use crate::call::Heard;
+use crate::pii::Pii;
+use crate::verdict::{Reason, Status};
+use vouch_dsp::features::Band;
+use vouch_dsp::listener::Quality;
+use vouch_dsp::network::Embedding;
+use vouch_dsp::score::{self, Comparison, Sample};
+
+/// What a caller is compared with.
+#[derive(Clone, Debug)]
+pub struct Voiceprint {
+    /// Grows with every enrollment of the speaker.
+    pub version: u32,
+    /// Version of the model that made it.
+    pub model_version: u32,
+    /// Embeddings of the enrollment speech, one for each band that it was heard in.
+    pub voices: Vec<Voice>,
+}
+
+/// A stretch of speech as the network hears it: an embedding and what it was made of.
+#[derive(Clone, Debug)]
+pub struct Voice {
+    /// The embedding; personal data.
+    pub embedding: Pii<Embedding>,
+    /// Band of the audio.
+    pub band: Band,
+    /// Net speech behind it, in ms.
+    pub net_speech_ms: u32,
+}
+
+impl Voice {
+    fn sample(&self) -> Sample<'_> {
+        Sample { embedding: self.embedding.reveal(), band: self.band, net_speech_ms: self.net_speech_ms }
+    }
+}
+
+/// An answer and what it rests on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// The answer.
+    pub status: Status,
+    /// The figures behind it, where a comparison was made.
+    pub comparison: Option<Comparison>,
+    /// Why, or what to know about the score.
+    pub reasons: Vec<Reason>,
+    /// Net speech behind it, in frames.
+    pub frames: u64,
+    /// Version of the voiceprint compared with.
+    pub voiceprint_version: Option<u32>,
+}
+
+impl Judgement {
+    /// An answer that needs no audio.
+    pub fn bare(status: Status, reason: Option<Reason>) -> Self {
+        Self {
+            status,
+            comparison: None,
+            reasons: reason.into_iter().collect(),
+            frames: 0,
+            voiceprint_version: None,
+        }
+    }
+
+    /// The answer of a call that ended before there was enough speech.
+    pub fn without_enough_speech(heard: &Heard, frames: u64) -> Self {
+        let mut reasons = vec![if heard.packets == 0 { Reason::NoAudio } else { Reason::TooLittleSpeech }];
+        if heard.undecodable > 0 {
+            reasons.push(Reason::UnsupportedCodec);
+        }
+        reasons.extend(remarks(&heard.quality));
+        Self { reasons, frames, ..Self::bare(Status::Inconclusive, None) }
+    }
+
+    /// The answer from comparing `test` with a voiceprint.
+    ///
+    /// A score below the threshold on audio too poor to judge is inconclusive, not a rejection.
+    pub fn of(voiceprint: &Voiceprint, test: &Voice, heard: &Heard, threshold: f32) -> Self {
+        let enrolled: Vec<Sample<'_>> = voiceprint.voices.iter().map(Voice::sample).collect();
+        let mut reasons = remarks(&heard.quality);
+        let (status, comparison) = match score::compare(&enrolled, &[test.sample()]) {
+            // Whatever is no number is no proof either.
+            Ok(figures) if figures.score >= threshold => (Status::Authenticated, Some(figures)),
+            Ok(figures) if figures.score < threshold && is_too_poor(&heard.quality) => {
+                (Status::Inconclusive, Some(figures))
+            }
+            Ok(figures) if figures.score < threshold => (Status::NotAuthenticated, Some(figures)),
+            Ok(_) | Err(_) => {
+                reasons.push(Reason::EngineFault);
+                (Status::Error, None)
+            }
+        };
+        let frames = u64::from(test.net_speech_ms / 10);
+        Self { status, comparison, reasons, frames, voiceprint_version: Some(voiceprint.version) }
+    }
+}
+
+/// Share of concealed audio, 0 to 1.
+pub fn loss(quality: &Quality) -> f32 {
+    quality.concealed_ms as f32 / quality.heard_ms.max(1) as f32
+}
+
+/// What to know about the audio behind a score.
+fn remarks(quality: &Quality) -> Vec<Reason> {
+    let noticed = [
+        (loss(quality) >= 0.10, Reason::PacketLoss),
+        (quality.snr_db.is_some_and(|snr| snr < 10), Reason::LowSnr),
+        (quality.clipped_permille >= 20, Reason::Clipping),
+        (quality.speech_ms > 0 && quality.level_dbfs < -45, Reason::LowLevel),
+    ];
+    noticed.into_iter().filter_map(|(holds, reason)| holds.then_some(reason)).collect()
+}
+
+/// Audio on which a genuine caller may well score low.
+fn is_too_poor(quality: &Quality) -> bool {
+    loss(quality) >= 0.30 || quality.snr_db.is_some_and(|snr| snr < 3) || quality.clipped_permille >= 100
+}

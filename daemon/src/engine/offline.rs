@@ -1,0 +1,40 @@
+//! Embeddings of recordings, for enrollment from files: the offline way, beside the pool, so it may allocate.
+
+use crate::audio::Recording;
+use crate::trials::OfflineError;
+use crate::trials::voice::{Voice, Wanted};
+use vouch_dsp::network::{Embedding, Network};
+use vouch_dsp::sizes::FRAMES_PER_SECOND;
+
+/// Why recordings gave no embedding.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingsError {
+    /// They hold too little net speech.
+    #[error("the recordings hold {held_s:.1} s of net speech, {needed_s:.1} s are needed")]
+    TooLittleSpeech {
+        /// Seconds that they hold.
+        held_s: f32,
+        /// Seconds that are needed.
+        needed_s: f32,
+    },
+    /// The network failed.
+    #[error(transparent)]
+    Failed(#[from] OfflineError),
+}
+
+/// Makes one embedding, for comparison with telephone calls, of the first `frames` frames of net speech.
+pub(super) fn embed_recordings(
+    network: &Network<'static>,
+    recordings: &[Recording],
+    frames: usize,
+) -> Result<Embedding, RecordingsError> {
+    let needed_s = frames as f32 / FRAMES_PER_SECOND as f32;
+    let wanted = Wanted { speech_s: needed_s, telephone: false, masked: true };
+    let side = Voice::over(network.clone()).embed(recordings, wanted)?;
+    match side.embeddings.first() {
+        Some((_, embedding)) if side.speech_ms as usize * FRAMES_PER_SECOND >= frames * 1000 => {
+            Ok(*embedding)
+        }
+        _ => Err(RecordingsError::TooLittleSpeech { held_s: side.speech_s(), needed_s }),
+    }
+}

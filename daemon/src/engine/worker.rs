@@ -1,0 +1,95 @@
+//! Worker threads: speech frames into embeddings.
+
+use super::pool::Pool;
+use super::slot::StartedJob;
+use super::{CallSlot, EmbedFault, EmbedOutcome};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+use vouch_dsp::features::{Band, LogMel};
+use vouch_dsp::network::{Embedding, Network, Scratch, scratch_sizes};
+use vouch_dsp::sizes::{MAX_FRAMES, MELS};
+
+/// Everything one embedding at a time needs, allocated once.
+#[derive(Debug)]
+pub(super) struct Bench {
+    window: Box<[LogMel; MAX_FRAMES]>,
+    narrow: Box<[u8]>,
+    wide: Box<[i16]>,
+    sums: Box<[i32]>,
+}
+
+/// Runs one worker until the engine stops.
+pub(super) fn run(pool: &Pool, mut bench: Bench) {
+    while let Some(slot) = pool.queue.pop() {
+        let Some(started) = start(pool, slot, &mut bench) else { continue };
+        let began = Instant::now();
+        let result = bench.embed(&pool.network, started.job.frames as usize, started.band);
+        count(pool, began, result.is_err());
+        finish(pool, slot, &started, result);
+        bench.wipe();
+    }
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        let sizes = scratch_sizes(MAX_FRAMES);
+        let window = vec![[0; MELS]; MAX_FRAMES].into_boxed_slice().try_into();
+        Self {
+            window: window
+                .unwrap_or_else(|_| unreachable!("a slice made with MAX_FRAMES frames has as many")),
+            narrow: vec![0; sizes.narrow].into_boxed_slice(),
+            wide: vec![0; sizes.wide].into_boxed_slice(),
+            sums: vec![0; sizes.sums].into_boxed_slice(),
+        }
+    }
+
+    /// The frames to embed: the caller writes them here.
+    pub(super) fn window(&mut self) -> &mut [LogMel; MAX_FRAMES] {
+        &mut self.window
+    }
+
+    /// Embeds the first `frames` frames of the window.
+    pub(super) fn embed(
+        &mut self,
+        network: &Network<'_>,
+        frames: usize,
+        band: Band,
+    ) -> Result<Embedding, EmbedFault> {
+        let Self { window, narrow, wide, sums } = self;
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            network.embed(&window[..frames], band, &mut Scratch { narrow, wide, sums })
+        }));
+        made.map_err(|_| EmbedFault::Panicked)?.map_err(EmbedFault::Refused)
+    }
+
+    /// Leaves nothing of a voice behind.
+    fn wipe(&mut self) {
+        self.window.fill([0; MELS]);
+        self.narrow.fill(0);
+        self.wide.fill(0);
+        self.sums.fill(0);
+    }
+}
+
+fn start(pool: &Pool, slot: CallSlot, bench: &mut Bench) -> Option<StartedJob> {
+    pool.call(slot)?.start_job(bench.window())
+}
+
+fn count(pool: &Pool, began: Instant, failed: bool) {
+    let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    pool.stats.embed_micros.fetch_add(micros, Ordering::Relaxed);
+    pool.stats.embeddings.fetch_add(1, Ordering::Relaxed);
+    pool.stats.embed_faults.fetch_add(u64::from(failed), Ordering::Relaxed);
+}
+
+fn finish(pool: &Pool, slot: CallSlot, started: &StartedJob, result: Result<Embedding, EmbedFault>) {
+    // A call that ended meanwhile wants no answer.
+    let Some(mut call) = pool.call(slot) else { return };
+    let outcome = EmbedOutcome { job: started.job, band: started.band, result };
+    if call.finish_job(started, outcome) {
+        pool.queue.push(slot);
+    }
+    drop(call);
+    pool.changes.tell(slot.index);
+}

@@ -1,0 +1,132 @@
+//! A line of the exchange: one call, what SIP says of it, and how it is shown.
+
+use super::session::Session;
+use crate::call::identity::CallNames;
+use crate::call::{Call, EnrollmentStep};
+use crate::config::Peer;
+use crate::decision;
+use crate::engine::CallSlot;
+use crate::sip::dialog::DialogId;
+use crate::verdict::{Fraud, QualityReport, Status, Verdict};
+use crate::view::{CallView, EnrollmentState, EnrollmentView, Source};
+use jiff::Timestamp;
+use std::net::IpAddr;
+use vouch_dsp::listener::Quality;
+
+/// Frames per second of net speech.
+const FRAMES: f32 = vouch_dsp::sizes::FRAMES_PER_SECOND as f32;
+
+/// One call on the exchange.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// Name on the socket.
+    pub(super) id: String,
+    /// Call-ID of the dialog with us.
+    pub(super) sip_call_id: String,
+    /// All names that a query may use for it.
+    pub(super) names: CallNames,
+    /// How it came in.
+    pub(super) source: Source,
+    /// Address of the gateway.
+    pub(super) address: IpAddr,
+    /// The gateway, as configured.
+    pub(super) peer: Peer,
+    /// Its dialog.
+    pub(super) dialog: DialogId,
+    /// Its media.
+    pub(super) session: Session,
+    /// Its slot in the voice engine; given back when the call ended and is settled.
+    pub(super) slot: Option<CallSlot>,
+    /// The decision.
+    pub(super) call: Call,
+    /// Whether the gateway takes an INFO with the result.
+    pub(super) takes_info: bool,
+    /// Whether its INVITE was answered; only then anything can be pushed.
+    pub(super) answered: bool,
+    /// The answer that the gateway was told last.
+    pub(super) told: Option<(Status, String)>,
+    /// Codec of the caller's stream.
+    pub(super) codec: Option<&'static str>,
+    /// When it began.
+    pub(super) started: Timestamp,
+    /// When it ended.
+    pub(super) ended: Option<Timestamp>,
+    /// Whole seconds of net speech at the last progress event.
+    pub(super) told_s: u64,
+}
+
+impl Line {
+    /// The call as the socket shows it.
+    pub(super) fn view(&self) -> CallView {
+        CallView {
+            id: self.id.clone(),
+            sip_call_id: self.sip_call_id.clone(),
+            source: self.source,
+            peer: self.address.to_string(),
+            started: self.started.to_string(),
+            ended: self.ended.map(|time| time.to_string()),
+            speaker_id: self.call.speaker().map(|speaker| speaker.reveal().to_owned()),
+            codec: self.codec.map(str::to_owned),
+            net_speech_s: self.call.heard().frames as f32 / FRAMES,
+            result: self.verdict(),
+            enrollment: self.enrollment(),
+        }
+    }
+
+    /// The answer about its caller.
+    pub(super) fn verdict(&self) -> Verdict {
+        let verification = self.call.verification();
+        let judgement = verification.judgement();
+        let comparison = judgement.comparison;
+        let (audio_from, audio_to) = verification.audio();
+        Verdict {
+            status: judgement.status,
+            score: comparison.map(|figures| figures.score),
+            threshold: self.call.policy().threshold,
+            llr: comparison.map(|figures| figures.llr),
+            far_at_score: comparison.map(|figures| figures.far_at_score),
+            result_id: format!("{}-{}", self.id, verification.number()),
+            net_speech_s: self.call.collected() as f32 / FRAMES,
+            speaker_id: self.call.speaker().map(|speaker| speaker.reveal().to_owned()),
+            audio_from: audio_from.map(|time| time.to_string()),
+            audio_to: audio_to.map(|time| time.to_string()),
+            reasons: judgement.reasons.clone(),
+            quality: quality(&self.call.heard().quality),
+            voiceprint_version: judgement.voiceprint_version,
+            fraud: Fraud { risk: "none".to_owned(), indicators: Vec::new() },
+        }
+    }
+
+    /// How far its enrollment is.
+    pub(super) fn enrollment(&self) -> EnrollmentView {
+        let enrollment = self.call.enrollment();
+        let (state, voiceprint_version, problem) = match enrollment.step() {
+            EnrollmentStep::Idle => (EnrollmentState::None, None, None),
+            EnrollmentStep::Complete { version } => (EnrollmentState::Complete, Some(*version), None),
+            EnrollmentStep::Failed { problem } => (EnrollmentState::Failed, None, Some(problem.clone())),
+            _ => (EnrollmentState::Collecting, None, None),
+        };
+        EnrollmentView {
+            state,
+            net_speech_s: enrollment.collected(self.call.heard().frames) as f32 / FRAMES,
+            needed_s: self.call.policy().enrollment_frames as f32 / FRAMES,
+            voiceprint_version,
+            problem,
+        }
+    }
+
+    /// Whether `name` means this call: its name on the socket, its Call-ID, or that of the recorded call.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        self.id == name || self.names.matches(name)
+    }
+}
+
+fn quality(heard: &Quality) -> QualityReport {
+    let spoken = heard.speech_ms > 0;
+    QualityReport {
+        snr_db: heard.snr_db.map(f32::from),
+        loss: decision::loss(heard),
+        clipping: f32::from(heard.clipped_permille) / 1000.0,
+        level_dbfs: spoken.then(|| f32::from(heard.level_dbfs)),
+    }
+}

@@ -1,0 +1,66 @@
+//! `vouchctl thresholds`: what each threshold costs.
+
+use serde_json::{Value, json};
+use std::io::Write;
+use vouch_dsp::features::Band;
+use vouch_dsp::score::{THRESHOLDS, calibration};
+
+/// Prints the false-accept and false-reject rate expected at every whole threshold, for telephone and
+/// wideband audio, as the calibration program measured them.
+///
+/// # Errors
+/// What `out` says.
+pub fn run(json: bool, out: &mut dyn Write) -> std::io::Result<()> {
+    if json {
+        return writeln!(out, "{}", as_json());
+    }
+    let (narrow, wide) = (calibration(Band::Narrow), calibration(Band::Wide));
+    writeln!(out, "{:>9}  {:^25}  {:^25}", "", "telephone (8 kHz)", "wideband (16 kHz)")?;
+    writeln!(
+        out,
+        "{:>9}  {:>14} {:>10}  {:>14} {:>10}",
+        "threshold", "false accepts", "rejects", "false accepts", "rejects"
+    )?;
+    for threshold in 0..THRESHOLDS {
+        let rate = |rates: &[f32; THRESHOLDS]| f64::from(rates[threshold]) * 100.0;
+        writeln!(
+            out,
+            "{threshold:>9}  {:>12.4} % {:>8.2} %  {:>12.4} % {:>8.2} %",
+            rate(&narrow.far),
+            rate(&narrow.frr),
+            rate(&wide.far),
+            rate(&wide.frr)
+        )?;
+    }
+    writeln!(
+        out,
+        "\nExpected with 30 s of enrollment and 10 s of test speech. `vouchctl trials` measures the same on your own recordings."
+    )
+}
+
+fn as_json() -> Value {
+    let rows = |band: Band| -> Vec<Value> {
+        let shipped = calibration(band);
+        let rates = shipped.far.iter().zip(shipped.frr).enumerate();
+        rates.map(|(threshold, (far, frr))| json!({"threshold": threshold, "far": far, "frr": frr})).collect()
+    };
+    json!({"narrowband": rows(Band::Narrow), "wideband": rows(Band::Wide)})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_threshold_has_a_row() {
+        let mut printed = Vec::new();
+        run(false, &mut printed).unwrap();
+        let printed = String::from_utf8(printed).unwrap();
+        let numbered =
+            printed.lines().filter_map(|line| line.split_whitespace().next()?.parse::<usize>().ok());
+        assert_eq!(numbered.collect::<Vec<_>>(), (0..=100).collect::<Vec<_>>());
+        let json = as_json();
+        assert_eq!(json["narrowband"].as_array().map(Vec::len), Some(101));
+        assert_eq!(json["wideband"][90]["threshold"], 90);
+    }
+}

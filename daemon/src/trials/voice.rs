@@ -1,0 +1,152 @@
+//! From recordings to embeddings, by the same code as calls.
+
+use super::OfflineError;
+use crate::audio::Recording;
+use crate::model;
+use std::path::PathBuf;
+use vouch_dsp::codec::g711::Law;
+use vouch_dsp::features::{Band, LogMel};
+use vouch_dsp::listener::{Listener, Origin, Quality};
+use vouch_dsp::network::{Embedding, Network, Scratch, scratch_sizes};
+use vouch_dsp::sizes::{FRAMES_PER_SECOND, MAX_FRAMES, MELS, MIN_FRAMES};
+
+/// Most net speech that one embedding is made of, in seconds.
+pub const MAX_SPEECH_S: f32 = (MAX_FRAMES / FRAMES_PER_SECOND) as f32;
+/// Samples come in packets of 20 ms, as on a call.
+const PACKETS_PER_SECOND: usize = 50;
+
+/// What is wanted of a side.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Wanted {
+    /// Most net speech used, in seconds; what comes first is used.
+    pub speech_s: f32,
+    /// Whether wideband recordings go through the telephone: 8 kHz and mu-law.
+    pub telephone: bool,
+    /// Whether the embedding of wideband speech is made for comparison with telephone speech, that is
+    /// without what a telephone does not carry.
+    pub masked: bool,
+}
+
+/// One side of a trial.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Side {
+    /// Band in which it was heard.
+    pub band: Band,
+    /// Net speech used, in ms.
+    pub speech_ms: u32,
+    /// Embeddings by band; none when there was too little speech for any.
+    pub embeddings: Vec<(Band, Embedding)>,
+}
+
+impl Side {
+    /// Net speech used, in seconds.
+    pub fn speech_s(&self) -> f32 {
+        self.speech_ms as f32 / 1000.0
+    }
+}
+
+/// The network with its memory, for one thread.
+#[derive(Debug)]
+pub struct Voice {
+    network: Network<'static>,
+    frames: Vec<LogMel>,
+    narrow: Vec<u8>,
+    wide: Vec<i16>,
+    sums: Vec<i32>,
+}
+
+impl Voice {
+    /// Loads the model that the program carries.
+    ///
+    /// # Errors
+    /// [`OfflineError::Model`] when it is damaged.
+    pub fn new() -> Result<Self, OfflineError> {
+        Network::load(model::BLOB).map(Self::over).map_err(OfflineError::Model)
+    }
+
+    /// Runs a network that is loaded already.
+    pub fn over(network: Network<'static>) -> Self {
+        let sizes = scratch_sizes(MAX_FRAMES);
+        Self {
+            network,
+            frames: Vec::with_capacity(MAX_FRAMES),
+            narrow: vec![0; sizes.narrow],
+            wide: vec![0; sizes.wide],
+            sums: vec![0; sizes.sums],
+        }
+    }
+
+    /// Version of the model.
+    pub fn model_version(&self) -> u32 {
+        self.network.version()
+    }
+
+    /// Name of the kernel that runs the network.
+    pub fn kernel(&self) -> &'static str {
+        "scalar"
+    }
+
+    /// Makes an embedding of so many frames of silence: what it costs does not depend on what is said.
+    ///
+    /// # Errors
+    /// [`OfflineError::Embed`] on a number of frames that the network does not take.
+    pub fn embed_silence(&mut self, frames: usize) -> Result<(), OfflineError> {
+        self.frames.clear();
+        self.frames.resize(frames, [0; MELS]);
+        self.run(Band::Narrow).map(drop)
+    }
+
+    /// Reads the files of a side and makes its embedding.
+    ///
+    /// # Errors
+    /// [`OfflineError`] names the file that could not be read, or the fault of the network.
+    pub fn side(&mut self, files: &[PathBuf], wanted: Wanted) -> Result<Side, OfflineError> {
+        let recordings = files.iter().map(|file| Recording::read(file)).collect::<Result<Vec<_>, _>>()?;
+        self.embed(&recordings, wanted)
+    }
+
+    /// Makes the embedding of what is said in `recordings`, one after the other. When they are of different
+    /// bands all are heard in the narrow one.
+    ///
+    /// # Errors
+    /// [`OfflineError::Embed`] on a fault of the network.
+    pub fn embed(&mut self, recordings: &[Recording], wanted: Wanted) -> Result<Side, OfflineError> {
+        let narrow = wanted.telephone || recordings.iter().any(|r| r.band() == Band::Narrow);
+        let band = if narrow { Band::Narrow } else { Band::Wide };
+        let most = ((wanted.speech_s * FRAMES_PER_SECOND as f32) as usize).min(MAX_FRAMES);
+        self.frames.clear();
+        for recording in recordings {
+            self.hear(recording, band, most, wanted.telephone);
+        }
+        let speech_ms = (self.frames.len() * 1000 / FRAMES_PER_SECOND) as u32;
+        let made_for = if wanted.masked { Band::Narrow } else { band };
+        let embeddings =
+            if self.frames.len() < MIN_FRAMES { vec![] } else { vec![(made_for, self.run(made_for)?)] };
+        Ok(Side { band, speech_ms, embeddings })
+    }
+
+    /// Adds the speech frames of a recording, up to `most` in all; returns what was heard.
+    fn hear(&mut self, recording: &Recording, band: Band, most: usize, telephone: bool) -> Quality {
+        let mut pcm = recording.pcm_at(band);
+        if telephone && recording.band() == Band::Wide {
+            pcm.iter_mut().for_each(|sample| *sample = Law::Mu.decode(Law::Mu.encode(*sample)));
+        }
+        let mut listener = Listener::new(band);
+        for packet in pcm.chunks(band.sample_rate() / PACKETS_PER_SECOND) {
+            listener.hear(packet, Origin::Heard, |frame| {
+                if self.frames.len() < most {
+                    self.frames.push(*frame);
+                }
+            });
+            if self.frames.len() >= most {
+                break;
+            }
+        }
+        listener.quality()
+    }
+
+    fn run(&mut self, band: Band) -> Result<Embedding, OfflineError> {
+        let mut scratch = Scratch { narrow: &mut self.narrow, wide: &mut self.wide, sums: &mut self.sums };
+        self.network.embed(&self.frames, band, &mut scratch).map_err(OfflineError::Embed)
+    }
+}

@@ -1,0 +1,188 @@
+//! A session recording client (RFC 7866): forks both parties of a call to vouchd, each as its own stream.
+
+use crate::line::{Faults, talk};
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+/// What a recording session carries.
+#[derive(Clone, Debug)]
+pub struct Session<'a> {
+    /// Speaker id: the user part of the caller's AoR.
+    pub speaker: &'a str,
+    /// The caller's voice, mu-law at 8 kHz.
+    pub caller: &'a [u8],
+    /// The agent's voice.
+    pub agent: &'a [u8],
+    /// Faults of both lines.
+    pub faults: Faults,
+}
+
+/// A recording client on loopback.
+#[derive(Debug)]
+pub struct Recorder {
+    socket: UdpSocket,
+    server: SocketAddr,
+    call_id: String,
+    to_tag: String,
+    received: Vec<String>,
+}
+
+impl Recorder {
+    /// A client of the vouchd that listens on `port`.
+    pub fn new(port: u16) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has ports");
+        socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a time above zero");
+        let local = socket.local_addr().expect("a bound socket has an address");
+        Self {
+            socket,
+            server: SocketAddr::from(([127, 0, 0, 1], port)),
+            call_id: format!("recording-{}-{}", std::process::id(), local.port()),
+            to_tag: String::new(),
+            received: Vec::new(),
+        }
+    }
+
+    /// Call-ID of the recording session.
+    pub fn call_id(&self) -> &str {
+        &self.call_id
+    }
+
+    /// Places the session, lets both parties talk to the end, hangs up; gives the final response to the INVITE.
+    ///
+    /// # Panics
+    /// When vouchd does not answer, or refuses.
+    pub fn run(&mut self, session: &Session<'_>) -> String {
+        let media = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").expect("loopback has ports"));
+        let ports = [0, 1].map(|index: usize| media[index].local_addr().expect("bound above").port());
+        let answer = self.invite(session.speaker, ports);
+        assert!(answer.starts_with("SIP/2.0 200 "), "the session was refused: {answer}");
+        let targets = self.targets(&answer);
+        std::thread::scope(|parties| {
+            parties.spawn(|| talk(&media[0], targets[0], session.caller, session.faults, 0xCA11));
+            parties.spawn(|| talk(&media[1], targets[1], session.agent, session.faults, 0xA6E7));
+        });
+        self.hang_up();
+        answer
+    }
+
+    /// Everything that vouchd sent outside the INVITE's responses.
+    pub fn received(&self) -> &[String] {
+        &self.received
+    }
+
+    fn invite(&mut self, speaker: &str, ports: [u16; 2]) -> String {
+        let body = body(speaker, ports, &self.call_id);
+        let headers = "Require: siprec\r\nContent-Type: multipart/mixed;boundary=part\r\n";
+        self.send(1, "INVITE", headers, &body);
+        let answer = loop {
+            let message = self.receive().expect("vouchd answers the INVITE");
+            if message.starts_with("SIP/2.0 ") && !message.starts_with("SIP/2.0 1") {
+                break message;
+            }
+        };
+        let to = header(&answer, "To").expect("a response has a To");
+        self.to_tag = to.split_once(";tag=").map(|(_, tag)| format!(";tag={tag}")).unwrap_or_default();
+        self.send(1, "ACK", "", "");
+        answer
+    }
+
+    fn targets(&self, answer: &str) -> [SocketAddr; 2] {
+        let mut ports = answer.lines().filter_map(|line| line.strip_prefix("m=audio "));
+        [(); 2].map(|()| {
+            let line = ports.next().expect("two m-lines are answered");
+            let port = line.split(' ').next().and_then(|port| port.parse().ok()).expect("a port");
+            SocketAddr::new(self.server.ip(), port)
+        })
+    }
+
+    /// Answers what came in during the talk, then sends BYE and waits for its 200.
+    fn hang_up(&mut self) {
+        self.send(2, "BYE", "", "");
+        loop {
+            let message = self.receive().expect("vouchd answers the BYE");
+            if message.starts_with("SIP/2.0 200 ") && message.contains("BYE") {
+                return;
+            }
+            if !message.starts_with("SIP/2.0 ") {
+                self.accept(&message);
+                self.received.push(message);
+            }
+        }
+    }
+
+    fn accept(&self, request: &str) {
+        let copied = |line: &&str| {
+            ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name))
+        };
+        let headers: Vec<&str> = request.lines().filter(copied).collect();
+        let answer = format!("SIP/2.0 200 OK\r\n{}\r\nContent-Length: 0\r\n\r\n", headers.join("\r\n"));
+        self.socket.send_to(answer.as_bytes(), self.server).expect("loopback takes every packet");
+    }
+
+    fn send(&self, number: u32, method: &str, headers: &str, body: &str) {
+        let local = self.socket.local_addr().expect("bound at the start");
+        let (server, call_id, to_tag, length) = (self.server, &self.call_id, &self.to_tag, body.len());
+        let message = format!(
+            "{method} sip:recorder@{server} SIP/2.0\r\n\
+             Via: SIP/2.0/UDP {local};branch=z9hG4bK{call_id}{number}{method}\r\n\
+             Max-Forwards: 70\r\n\
+             From: <sip:src@{local}>;tag=src\r\n\
+             To: <sip:recorder@{server}>{to_tag}\r\n\
+             Call-ID: {call_id}\r\n\
+             CSeq: {number} {method}\r\n\
+             Contact: <sip:src@{local}>;+sip.src\r\n\
+             Allow: INVITE, ACK, BYE, CANCEL, INFO\r\n\
+             Recv-Info: voice-id\r\n\
+             {headers}Content-Length: {length}\r\n\r\n{body}"
+        );
+        self.socket.send_to(message.as_bytes(), self.server).expect("loopback takes every packet");
+    }
+
+    fn receive(&self) -> Option<String> {
+        let mut buffer = [0; 65_536];
+        let length = self.socket.recv(&mut buffer).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    }
+}
+
+/// Value of the first header of this name.
+pub fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
+    let head = message.split("\r\n\r\n").next()?;
+    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
+}
+
+fn body(speaker: &str, ports: [u16; 2], call_id: &str) -> String {
+    let sdp = sdp(ports);
+    let metadata = metadata(speaker, call_id);
+    format!(
+        "--part\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n\
+         --part\r\nContent-Type: application/rs-metadata+xml\r\nContent-Disposition: recording-session\r\n\r\n\
+         {metadata}\r\n--part--\r\n"
+    )
+}
+
+fn sdp(ports: [u16; 2]) -> String {
+    let media = |(port, label): (u16, u32)| {
+        format!(
+            "m=audio {port} RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
+             a=rtpmap:101 telephone-event/8000\r\na=sendonly\r\na=label:{label}\r\n"
+        )
+    };
+    let head = "v=0\r\no=src 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n";
+    format!("{head}{}{}", media((ports[0], 1)), media((ports[1], 2)))
+}
+
+fn metadata(speaker: &str, call_id: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
+         <recording xmlns=\"urn:ietf:params:xml:ns:recording:1\"><datamode>complete</datamode>\
+         <session session_id=\"s1\"><sipSessionID>orig-{call_id}</sipSessionID></session>\
+         <participant participant_id=\"p1\"><nameID aor=\"sip:{speaker}@caller.test\"/></participant>\
+         <participant participant_id=\"p2\"><nameID aor=\"sip:agent@pbx.test\"/></participant>\
+         <stream stream_id=\"t1\" session_id=\"s1\"><label>1</label></stream>\
+         <stream stream_id=\"t2\" session_id=\"s1\"><label>2</label></stream>\
+         <participantstreamassoc participant_id=\"p1\"><send>t1</send><recv>t2</recv></participantstreamassoc>\
+         <participantstreamassoc participant_id=\"p2\"><send>t2</send><recv>t1</recv></participantstreamassoc>\
+         </recording>"
+    )
+}

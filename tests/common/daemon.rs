@@ -1,0 +1,174 @@
+//! A vouchd of one's own: fresh folder, fresh store, free ports; ended by its process id.
+
+use crate::clients::free_port;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A running daemon and its folder.
+#[derive(Debug)]
+pub struct Daemon {
+    process: Child,
+    folder: TempDir,
+    sip: u16,
+    rtp: u16,
+}
+
+impl Daemon {
+    /// Starts vouchd with the test configuration, which accepts loopback, and waits until it answers.
+    ///
+    /// # Panics
+    /// When it does not start; its log says why.
+    pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// The same, with more configuration at the end of the file.
+    ///
+    /// # Panics
+    /// As [`Daemon::start`].
+    pub fn start_with(more: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for vouchd");
+        let (sip, rtp) = (free_port(), free_port());
+        let config = config(folder.path(), sip, rtp) + more;
+        std::fs::write(folder.path().join("vouchd.toml"), config)
+            .expect("the configuration fits on the disk");
+        let process = spawn(folder.path());
+        let mut daemon = Self { process, folder, sip, rtp };
+        daemon.wait_until_ready();
+        daemon
+    }
+
+    /// Port on which it hears SIP, UDP and TCP, on loopback.
+    pub fn sip_port(&self) -> u16 {
+        self.sip
+    }
+
+    /// First port of its RTP range.
+    pub fn rtp_port(&self) -> u16 {
+        self.rtp
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Its folder: configuration, store, key, socket and log.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its socket.
+    pub fn socket(&self) -> PathBuf {
+        self.folder().join("vouch.sock")
+    }
+
+    /// All it has logged, at the finest level.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder().join("log")).unwrap_or_default()
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("our own process can be killed");
+        self.process.wait().expect("our own process can be waited for");
+    }
+
+    /// Starts it again in the same folder, and says how long it took to answer.
+    pub fn restart(&mut self) -> Duration {
+        let start = Instant::now();
+        self.process = spawn(self.folder());
+        self.wait_until_ready();
+        start.elapsed()
+    }
+
+    /// Runs vouchctl on its socket, with JSON output.
+    pub fn ctl(&self, arguments: &[&str]) -> Output {
+        let mut ctl = Command::new(program("vouchctl"));
+        ctl.arg("--socket").arg(self.socket()).arg("--json").args(arguments);
+        ctl.output().expect("vouchctl starts")
+    }
+
+    /// The same, for commands that must succeed.
+    ///
+    /// # Panics
+    /// When the command fails, with what it printed.
+    pub fn ask(&self, arguments: &[&str]) -> Value {
+        let output = self.ctl(arguments);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "vouchctl {arguments:?} failed: {error}\n{}", self.log());
+        serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+    }
+
+    /// Asks until `is_it` agrees with the answer.
+    ///
+    /// # Panics
+    /// When that takes over a minute, with the last answer.
+    pub fn wait_for(&self, arguments: &[&str], is_it: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let output = self.ctl(arguments);
+            let answer = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+            if is_it(&answer) {
+                return answer;
+            }
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert!(Instant::now() < deadline, "still {answer} {error}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn wait_until_ready(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.ctl(&["status"]).status.success() {
+            let ended = self.process.try_wait().expect("our own process can be asked");
+            assert!(ended.is_none() && Instant::now() < deadline, "vouchd did not start:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A program of this workspace, built beside the one that runs.
+///
+/// # Panics
+/// When it is not built.
+pub fn program(name: &str) -> PathBuf {
+    let own = std::env::current_exe().expect("a running program has a path");
+    let found = own.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("{name} is not built: run `make build` first"))
+}
+
+fn spawn(folder: &Path) -> Child {
+    let log =
+        std::fs::File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
+    Command::new(program("vouchd"))
+        .arg("--config")
+        .arg(folder.join("vouchd.toml"))
+        .env("VOUCH_LOG", "trace")
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("vouchd starts")
+}
+
+fn config(folder: &Path, sip: u16, rtp: u16) -> String {
+    let folder = folder.display();
+    format!(
+        "version = 1\n\
+         [sip]\nlisten = [\"udp:127.0.0.1:{sip}\", \"tcp:127.0.0.1:{sip}\"]\nrtp-ports = \"{rtp}-{}\"\n\
+         [store]\npath = \"{folder}/store\"\nkey = \"file:{folder}/master.key\"\n\
+         [limits]\nmax-calls = 20\n\
+         [api]\nsocket = \"{folder}/vouch.sock\"\n",
+        rtp + 99
+    )
+}
