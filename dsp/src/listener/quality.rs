@@ -1,0 +1,143 @@
+//! Figures about what was heard.
+
+use crate::features::{Band, ln_q20};
+
+/// What was heard so far, for reasons and quality figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quality {
+    /// Audio heard, concealed included, in ms.
+    pub heard_ms: u32,
+    /// Net speech in ms.
+    pub speech_ms: u32,
+    /// Concealed audio in ms.
+    pub concealed_ms: u32,
+    /// Speech-to-noise ratio in dB, once there was speech and a pause: -10 to 60.
+    pub snr_db: Option<i16>,
+    /// Clipped samples per thousand, in speech.
+    pub clipped_permille: u16,
+    /// Level of the speech in dB, relative to full scale (0 is a square wave of 32768); -96 when
+    /// there was none.
+    pub level_dbfs: i16,
+}
+
+/// Samples at or beyond this are clipped: mu-law's loudest is 32124, A-law's 32256.
+const CLIPPED: u16 = 32_124;
+/// Level of one unit, rounded.
+const QUIETEST_DB: i16 = -96;
+/// Frame of a pause from which on it tells the noise: weak speech and echo are over by then.
+const SETTLED: u8 = 10;
+const SNR_RANGE_DB: core::ops::RangeInclusive<i16> = -10..=60;
+
+/// Figures of the 10 ms that a frame adds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FrameFigures {
+    /// Mean square of the samples.
+    power: u32,
+    /// Clipped samples.
+    clipped: u16,
+}
+
+impl FrameFigures {
+    pub(super) fn of(samples: &[i16]) -> Self {
+        let sum: u64 = samples.iter().map(|sample| u64::from(sample.unsigned_abs()).pow(2)).sum();
+        let clipped = samples.iter().filter(|sample| sample.unsigned_abs() >= CLIPPED).count();
+        Self { power: (sum / samples.len().max(1) as u64) as u32, clipped: clipped as u16 }
+    }
+}
+
+/// Sums over the call.
+#[derive(Clone, Debug)]
+pub(super) struct Tally {
+    heard: u64,
+    concealed: u64,
+    speech_frames: u32,
+    speech_power: u64,
+    clipped: u64,
+    /// Frames of pause since the last speech.
+    pause_run: u8,
+    pause_frames: u32,
+    /// Sum of the pauses' log powers, Q20: a loud frame taken for a pause weighs little.
+    pause_log_q20: i64,
+    silent_frames: u32,
+}
+
+impl Tally {
+    pub(super) const fn new() -> Self {
+        Self {
+            heard: 0,
+            concealed: 0,
+            speech_frames: 0,
+            speech_power: 0,
+            clipped: 0,
+            pause_run: 0,
+            pause_frames: 0,
+            pause_log_q20: 0,
+            silent_frames: 0,
+        }
+    }
+
+    pub(super) fn heard(&mut self, samples: usize, concealed: bool) {
+        self.heard += samples as u64;
+        if concealed {
+            self.concealed += samples as u64;
+        }
+    }
+
+    pub(super) fn speech(&mut self, figures: FrameFigures) {
+        self.pause_run = 0;
+        self.speech_frames += 1;
+        self.speech_power += u64::from(figures.power);
+        self.clipped += u64::from(figures.clipped);
+    }
+
+    pub(super) fn pause(&mut self, figures: FrameFigures) {
+        self.pause_run = self.pause_run.saturating_add(1);
+        if self.pause_run < SETTLED {
+            return;
+        }
+        if figures.power == 0 {
+            self.silent_frames += 1;
+        } else {
+            self.pause_frames += 1;
+            self.pause_log_q20 += i64::from(ln_q20(figures.power.into()));
+        }
+    }
+
+    pub(super) fn quality(&self, band: Band) -> Quality {
+        let samples_per_ms = band.sample_rate() as u64 / 1000;
+        let speech_samples = u64::from(self.speech_frames) * band.shift_samples() as u64;
+        Quality {
+            heard_ms: (self.heard / samples_per_ms) as u32,
+            speech_ms: self.speech_frames * 10,
+            concealed_ms: (self.concealed / samples_per_ms) as u32,
+            snr_db: self.snr_db(),
+            clipped_permille: (1000 * self.clipped).checked_div(speech_samples).unwrap_or(0) as u16,
+            level_dbfs: level_dbfs(self.speech_power, self.speech_frames).unwrap_or(QUIETEST_DB),
+        }
+    }
+
+    fn snr_db(&self) -> Option<i16> {
+        let speech = self.speech_power.checked_div(u64::from(self.speech_frames))?;
+        // Pauses of digital silence do not tell the noise, unless there are no others.
+        let noise_log_q20 = match (self.pause_frames, self.silent_frames) {
+            (0, 0) => return None,
+            (0, _) => 0,
+            (frames, _) => self.pause_log_q20 / i64::from(frames),
+        };
+        let decibels = decibels(i64::from(ln_q20(speech)) - noise_log_q20);
+        Some(decibels.clamp(*SNR_RANGE_DB.start(), *SNR_RANGE_DB.end()))
+    }
+}
+
+/// Level of an average power; 20 log10(32768) is 90 dB.
+fn level_dbfs(sum: u64, frames: u32) -> Option<i16> {
+    let power = sum.checked_div(u64::from(frames))?;
+    Some(decibels(ln_q20(power).into()) - 90)
+}
+
+/// Decibels of a log power ratio.
+fn decibels(log_q20: i64) -> i16 {
+    /// 10 / ln 10, Q16.
+    const DB_PER_NEPER_Q16: i64 = 284_619;
+    ((log_q20 * DB_PER_NEPER_Q16 + (1 << 35)) >> 36) as i16
+}
