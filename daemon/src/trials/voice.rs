@@ -8,7 +8,7 @@ use vouch_dsp::codec::g711::Law;
 use vouch_dsp::features::{Band, LogMel};
 use vouch_dsp::listener::{Listener, Origin, Quality};
 use vouch_dsp::network::{Embedding, Network, Scratch, scratch_sizes};
-use vouch_dsp::sizes::{FRAMES_PER_SECOND, MAX_FRAMES, MIN_FRAMES};
+use vouch_dsp::sizes::{FRAMES_PER_SECOND, MAX_FRAMES, MELS, MIN_FRAMES};
 
 /// Most net speech that one embedding is made of, in seconds.
 pub const MAX_SPEECH_S: f32 = (MAX_FRAMES / FRAMES_PER_SECOND) as f32;
@@ -75,6 +75,21 @@ impl Voice {
     /// Version of the model.
     pub fn model_version(&self) -> u32 {
         self.network.version()
+    }
+
+    /// Name of the kernel that runs the network.
+    pub fn kernel(&self) -> &'static str {
+        "scalar"
+    }
+
+    /// Makes an embedding of so many frames of silence: what it costs does not depend on what is said.
+    ///
+    /// # Errors
+    /// [`OfflineError::Embed`] on a number of frames that the network does not take.
+    pub fn embed_silence(&mut self, frames: usize) -> Result<(), OfflineError> {
+        self.frames.clear();
+        self.frames.resize(frames, [0; MELS]);
+        self.run(Band::Narrow).map(drop)
     }
 
     /// Reads the files of a side and makes its embedding.
