@@ -11,14 +11,13 @@ mod verification;
 pub use enrollment::{Enrollment, EnrollmentStep};
 pub use verification::Verification;
 
-use crate::decision::{Judgement, Voiceprint};
+use crate::decision::{Judgement, Voice, Voiceprint};
 use crate::exchange::AskError;
-use crate::pii::SpeakerId;
+use crate::pii::{Pii, SpeakerId};
 use crate::verdict::{Reason, Status};
 use jiff::Timestamp;
 use std::sync::Arc;
 use vouch_dsp::listener::Quality;
-use vouch_dsp::network::Embedding;
 
 /// What the configuration asks of every call.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -92,12 +91,10 @@ pub enum Effect {
 pub struct NewVoiceprint {
     /// Whose it is.
     pub speaker: SpeakerId,
-    /// Embedding of the enrollment speech.
-    pub embedding: Embedding,
-    /// Net speech it was made of, in ms.
-    pub net_speech_ms: u32,
+    /// The enrollment speech.
+    pub voice: Voice,
     /// Reference of the consent.
-    pub consent: Option<String>,
+    pub consent: Option<Pii<String>>,
 }
 
 /// One call and the decision about its caller.
@@ -156,11 +153,22 @@ impl Call {
             self.enrollment.abandon("the speaker opted out", &mut self.effects);
         }
         if was_out != is_out {
+            // The engine forgets what it held, and counts from zero again.
             self.effects.push(Effect::Analyse(!is_out));
-            self.base = self.heard.frames;
+            self.heard = Heard::default();
+            self.base = 0;
         }
         self.verify_anew();
         self.progressed(self.heard, now);
+    }
+
+    /// Says why the caller's audio cannot be judged, or that nothing stands in the way any more.
+    pub fn set_obstacle(&mut self, obstacle: Option<Reason>, now: Timestamp) {
+        if self.obstacle != obstacle {
+            self.obstacle = obstacle;
+            self.verify_anew();
+            self.progressed(self.heard, now);
+        }
     }
 
     /// Takes the newest figures of the caller's stream.
@@ -177,14 +185,14 @@ impl Call {
         }
     }
 
-    /// Takes an embedding that was asked for; `None` when the engine failed.
-    pub fn embedded(&mut self, tag: u64, embedding: Option<Embedding>, now: Timestamp) {
+    /// Takes the voice that was asked for; `None` when the engine failed.
+    pub fn embedded(&mut self, tag: u64, voice: Option<Voice>, now: Timestamp) {
         if self.verification.awaits(tag) {
-            let judgement = self.judge(embedding.as_ref());
+            let judgement = self.judge(voice.as_ref());
             self.verification.conclude(judgement, now);
             self.effects.push(Effect::ResultChanged);
         } else if self.enrollment.awaits(tag) {
-            self.keep(embedding);
+            self.keep(voice);
         }
     }
 
@@ -208,7 +216,7 @@ impl Call {
     ///
     /// # Errors
     /// [`AskError`] when there is no speaker id, no consent, an opt-out, or audio that cannot be judged.
-    pub fn enroll(&mut self, consent: Option<String>, now: Timestamp) -> Result<(), AskError> {
+    pub fn enroll(&mut self, consent: Option<Pii<String>>, now: Timestamp) -> Result<(), AskError> {
         if self.claim.is_none() {
             return Err(AskError::NoSpeakerId);
         }
@@ -344,30 +352,20 @@ impl Call {
         self.obstacle.or(foreign.then_some(Reason::ModelMismatch))
     }
 
-    fn judge(&self, embedding: Option<&Embedding>) -> Judgement {
-        match (&self.standing, embedding) {
-            (Standing::Enrolled(voiceprint), Some(embedding)) => Judgement::of(
-                voiceprint,
-                embedding,
-                self.policy.verification_frames,
-                &self.heard,
-                self.policy.threshold,
-            ),
+    fn judge(&self, voice: Option<&Voice>) -> Judgement {
+        match (&self.standing, voice) {
+            (Standing::Enrolled(voiceprint), Some(voice)) => {
+                Judgement::of(voiceprint, voice, &self.heard, self.policy.threshold)
+            }
             _ => Judgement::bare(Status::Error, Some(Reason::EngineFault)),
         }
     }
 
-    fn keep(&mut self, embedding: Option<Embedding>) {
-        match (embedding, self.claim.clone()) {
-            (Some(embedding), Some(speaker)) => {
+    fn keep(&mut self, voice: Option<Voice>) {
+        match (voice, self.claim.clone()) {
+            (Some(voice), Some(speaker)) => {
                 let consent = self.enrollment.storing();
-                let net_speech_ms = (self.policy.enrollment_frames * 10) as u32;
-                self.effects.push(Effect::Store(NewVoiceprint {
-                    speaker,
-                    embedding,
-                    net_speech_ms,
-                    consent,
-                }));
+                self.effects.push(Effect::Store(NewVoiceprint { speaker, voice, consent }));
             }
             _ => self.enrollment.fail("the voice engine failed".to_owned(), &mut self.effects),
         }

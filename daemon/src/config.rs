@@ -8,10 +8,8 @@ mod read;
 mod sections;
 mod values;
 
-pub use sections::{
-    Api, Authentication, Enrollment, Identity, IdentitySource, Limits, Peer, Retention, Sip, Store, Voice,
-};
-pub use values::{CallerRule, InfoRule, Listen, Network, PortRange, Transport, parse_duration};
+pub use sections::{Api, Authentication, Enrollment, Identity, Limits, Peer, Retention, Sip, Store, Voice};
+pub use values::{InfoRule, PortRange, parse_duration};
 
 use read::{Reader, Section};
 use std::fmt;
@@ -142,6 +140,12 @@ impl Config {
 
     /// Rules that concern several keys.
     fn check_together(&self, root: &Section<'_, '_>) {
+        let names = self.peers.iter().map(|peer| &peer.name);
+        if let Some((_, twice)) =
+            names.clone().enumerate().find(|&(i, name)| names.clone().take(i).any(|n| n == name))
+        {
+            root.fault("peers", format!("two of them are called `{twice}`; logs could not tell them apart"));
+        }
         let room = self.sip.rtp_ports.streams() / STREAMS_PER_CALL;
         if room < self.limits.max_calls {
             root.fault_at(

@@ -1,3 +1,132 @@
-//! The daemon: what it is started with, and what it starts.
+//! The daemon: what it is started with, what it starts, and how it stops.
 
 pub mod args;
+mod service;
+
+use crate::api::roles::GroupNames;
+use crate::api::socket::Socket;
+use crate::api::{Api, ApiConfig};
+use crate::config::{self, Config};
+use crate::engine::{Engine, EngineConfig};
+use crate::exchange::{Exchange, Parts};
+use crate::metrics::Metrics;
+use crate::sip::transport;
+use crate::store::Store;
+use crate::{log, model};
+use args::Args;
+use clap::Parser;
+use jiff::Timestamp;
+use std::process::ExitCode;
+use std::sync::Arc;
+use vouch_dsp::network::Network;
+
+/// Why the daemon did not start, or stopped.
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+/// `vouchd`: reads its arguments, runs until it is told to stop.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    match prepare(&args) {
+        Ok(Some(config)) => finish(run(config)),
+        Ok(None) => ExitCode::SUCCESS,
+        Err(fault) => finish(Err(fault)),
+    }
+}
+
+/// Sets the log up and reads the configuration; `None` when only that was asked for.
+fn prepare(args: &Args) -> Result<Option<Config>, Fault> {
+    log::init(&args.log)?;
+    let config = match Config::load(&args.config) {
+        Ok(config) => config,
+        Err(fault) => return Err(fault.into()),
+    };
+    if args.check_config {
+        return Ok(None);
+    }
+    Ok(Some(config))
+}
+
+fn finish(outcome: Result<(), Fault>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            for line in fault.to_string().lines() {
+                tracing::error!("{line}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Starts everything, says that it is ready, and stops in order on SIGTERM or SIGINT.
+#[tokio::main]
+async fn run(config: Config) -> Result<(), Fault> {
+    let config = Arc::new(config);
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), Timestamp::now().as_second()));
+    let store = {
+        let config = Arc::clone(&config);
+        tokio::task::spawn_blocking(move || Store::open_configured(&config.store)).await??
+    };
+    let network = Network::load(model::BLOB)?;
+    let engine = Engine::start(&engine_config(&config), network)?;
+    let exchange = Exchange::new(Parts {
+        config: Arc::clone(&config),
+        engine,
+        store: Arc::new(store),
+        metrics: Arc::clone(&metrics),
+    });
+    let sip = transport::start(exchange.sip_config()).await?;
+    let socket = Socket::open(&config.api.socket, &config.api.read_group)?;
+    for listen in &sip.listening {
+        tracing::info!(%listen, "hears SIP");
+    }
+
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let api = Api::new(Arc::new(exchange.clone()), metrics, api_config(&config.api));
+    let api = tokio::spawn(api.serve(socket, until(stopped)));
+    let watch = tokio::spawn(exchange.clone().watch_media());
+    let reception = tokio::spawn(exchange.clone().receive_calls(sip));
+    let pulse = tokio::spawn(service::keep_alive(exchange.clone()));
+    service::ready();
+
+    let outcome = tokio::select! {
+        signal = service::stop_signal() => signal.map_err(Fault::from),
+        // Each of these runs for as long as the daemon does.
+        ended = watch => Err(format!("the watch over the calls ended: {ended:?}").into()),
+        ended = reception => Err(format!("the SIP part ended: {ended:?}").into()),
+    };
+    service::stopping();
+    exchange.hang_up_all().await;
+    pulse.abort();
+    let _ = stop.send(true);
+    let _ = api.await;
+    outcome
+}
+
+fn engine_config(config: &Config) -> EngineConfig {
+    EngineConfig {
+        max_calls: config.limits.max_calls as usize,
+        ports: config.sip.rtp_ports.first()..=config.sip.rtp_ports.last(),
+        workers: config.voice.workers as usize,
+        receivers: 1,
+    }
+}
+
+fn api_config(api: &config::Api) -> ApiConfig {
+    ApiConfig {
+        groups: GroupNames {
+            reader: api.read_group.clone(),
+            agent: api.agent_group.clone(),
+            admin: api.admin_group.clone(),
+        },
+        max_connections: api.max_connections as usize,
+        client_deadline: api.request_deadline,
+        max_upload: api.body_limit,
+        ..ApiConfig::default()
+    }
+}
+
+async fn until(mut stopped: tokio::sync::watch::Receiver<bool>) {
+    // An error means that the sender is gone, and with it the daemon.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}

@@ -1,6 +1,7 @@
 //! The decision: from a comparison and the quality of the audio to an answer with its reasons.
 
 use crate::call::Heard;
+use crate::pii::Pii;
 use crate::verdict::{Reason, Status};
 use vouch_dsp::features::Band;
 use vouch_dsp::listener::Quality;
@@ -14,10 +15,25 @@ pub struct Voiceprint {
     pub version: u32,
     /// Version of the model that made it.
     pub model_version: u32,
-    /// Embedding of the enrollment speech.
-    pub embedding: Embedding,
+    /// Embeddings of the enrollment speech, one for each band that it was heard in.
+    pub voices: Vec<Voice>,
+}
+
+/// A stretch of speech as the network hears it: an embedding and what it was made of.
+#[derive(Clone, Debug)]
+pub struct Voice {
+    /// The embedding; personal data.
+    pub embedding: Pii<Embedding>,
+    /// Band of the audio.
+    pub band: Band,
     /// Net speech behind it, in ms.
     pub net_speech_ms: u32,
+}
+
+impl Voice {
+    fn sample(&self) -> Sample<'_> {
+        Sample { embedding: self.embedding.reveal(), band: self.band, net_speech_ms: self.net_speech_ms }
+    }
 }
 
 /// An answer and what it rests on.
@@ -57,26 +73,25 @@ impl Judgement {
         Self { reasons, frames, ..Self::bare(Status::Inconclusive, None) }
     }
 
-    /// The answer from comparing `test`, made of `frames` frames, with a voiceprint.
+    /// The answer from comparing `test` with a voiceprint.
     ///
     /// A score below the threshold on audio too poor to judge is inconclusive, not a rejection.
-    pub fn of(voiceprint: &Voiceprint, test: &Embedding, frames: u64, heard: &Heard, threshold: f32) -> Self {
-        let sample = |embedding, net_speech_ms| Sample { embedding, band: Band::Narrow, net_speech_ms };
-        let comparison = score::compare(
-            &[sample(&voiceprint.embedding, voiceprint.net_speech_ms)],
-            &[sample(test, (frames * 10) as u32)],
-        )
-        .ok();
-        let status = match comparison.map(|comparison| comparison.score) {
-            None => Status::Error,
-            Some(score) if score >= threshold => Status::Authenticated,
-            Some(_) if is_too_poor(&heard.quality) => Status::Inconclusive,
-            Some(_) => Status::NotAuthenticated,
-        };
+    pub fn of(voiceprint: &Voiceprint, test: &Voice, heard: &Heard, threshold: f32) -> Self {
+        let enrolled: Vec<Sample<'_>> = voiceprint.voices.iter().map(Voice::sample).collect();
         let mut reasons = remarks(&heard.quality);
-        if status == Status::Error {
-            reasons.push(Reason::EngineFault);
-        }
+        let (status, comparison) = match score::compare(&enrolled, &[test.sample()]) {
+            // Whatever is no number is no proof either.
+            Ok(figures) if figures.score >= threshold => (Status::Authenticated, Some(figures)),
+            Ok(figures) if figures.score < threshold && is_too_poor(&heard.quality) => {
+                (Status::Inconclusive, Some(figures))
+            }
+            Ok(figures) if figures.score < threshold => (Status::NotAuthenticated, Some(figures)),
+            Ok(_) | Err(_) => {
+                reasons.push(Reason::EngineFault);
+                (Status::Error, None)
+            }
+        };
+        let frames = u64::from(test.net_speech_ms / 10);
         Self { status, comparison, reasons, frames, voiceprint_version: Some(voiceprint.version) }
     }
 }

@@ -2,13 +2,16 @@
 //!
 //! A fixed pool of call slots, each with the streams of a call, a jitter buffer, a detector and the newest 30 s of net
 //! speech; receiver threads that carry packets from the sockets into the slots; worker threads that turn speech into
-//! embeddings. [`Engine`] is the handle that the exchange holds. Read in the order the audio flows: [`source`],
-//! [`stream`], [`jitter`], [`codec`], [`ear`], [`slot`]; then the threads, [`receive`] and [`worker`].
+//! embeddings. [`Engine`] is the handle that the exchange holds. Read in the order the audio flows: `source`, `stream`,
+//! `jitter`, [`codec`], `clock`, `ear`, `slot`; then the threads, `receive` and `worker`.
 
+mod clock;
 pub mod codec;
 mod ear;
+mod error;
 mod jitter;
 mod offline;
+mod path;
 mod pool;
 mod ports;
 mod receive;
@@ -17,12 +20,14 @@ mod source;
 mod stream;
 mod worker;
 
+pub use error::{EmbedFault, EngineError};
 pub use jitter::JitterCounts;
-pub use offline::{Recorded, embed_recordings};
+pub use offline::RecordingsError;
+pub use path::PacketPath;
 pub use slot::{MAX_STREAMS, STATE_BYTES_PER_CALL};
-pub use source::RELATCH_AFTER;
 pub use stream::{MediaSource, Traffic};
 
+use crate::audio::Recording;
 use crate::sys::media_socket::MediaSocket;
 use codec::Codec;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
@@ -40,7 +45,7 @@ use std::time::{Duration, Instant};
 use stream::Stream;
 use vouch_dsp::features::Band;
 use vouch_dsp::listener::Quality;
-use vouch_dsp::network::{EmbedError, Embedding, Network};
+use vouch_dsp::network::{Embedding, Network};
 
 /// Sizes of the engine, fixed at start.
 #[derive(Clone, Debug)]
@@ -60,56 +65,6 @@ impl EngineConfig {
     pub fn default_workers() -> usize {
         thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
     }
-}
-
-/// Why the engine did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// Not a number of calls that a pool can have.
-    #[error("a pool of {0} calls is not possible")]
-    MaxCalls(usize),
-    /// No pair of ports in the range.
-    #[error("the ports {}-{} hold no even port followed by an odd one", .0.start(), .0.end())]
-    NoPorts(RangeInclusive<u16>),
-    /// The system gave no thread or no event queue.
-    #[error("the engine cannot start: {0}")]
-    Start(#[source] io::Error),
-    /// All slots are taken.
-    #[error("all {0} call slots are taken")]
-    PoolFull(usize),
-    /// The handle is of a call that ended.
-    #[error("this call has ended")]
-    NoSuchCall,
-    /// The call has as many streams as it can.
-    #[error("a call has at most {MAX_STREAMS} streams")]
-    TooManyStreams,
-    /// Every port of the range is taken, here or by other programs.
-    #[error("no free pair of ports is left on {0}")]
-    NoFreePort(IpAddr),
-    /// The system refused the sockets.
-    #[error("no media socket on {local}: {cause}")]
-    Socket {
-        /// Address that was to be bound.
-        local: IpAddr,
-        /// What the system said.
-        #[source]
-        cause: io::Error,
-    },
-    /// The system does not watch the sockets.
-    #[error("the media sockets cannot be watched: {0}")]
-    Watch(#[source] io::Error),
-    /// Two embeddings of this call wait or were not fetched yet.
-    #[error("two embeddings of this call are already under way")]
-    Busy,
-    /// The window is not among the speech heard, or too short or too long for an embedding.
-    #[error("this window is not among the {held} frames heard, or no embedding can be made of so many")]
-    NoSuchSpeech {
-        /// Frames heard so far.
-        held: u64,
-    },
-    /// The engine failed on this call earlier.
-    #[error("the engine failed on this call")]
-    Faulted,
 }
 
 /// Handle of a call's slot; it dies with the call and never opens another one.
@@ -184,17 +139,6 @@ pub struct EmbedOutcome {
     pub band: Band,
     /// What came of it.
     pub result: Result<Embedding, EmbedFault>,
-}
-
-/// Why no embedding was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EmbedFault {
-    /// The network refused the frames.
-    #[error("the network refused the speech: {0:?}")]
-    Refused(EmbedError),
-    /// The network failed; a bug.
-    #[error("the network failed")]
-    Panicked,
 }
 
 /// Figures for metrics.
@@ -384,6 +328,19 @@ impl Engine {
         let mut free = self.pool.free();
         ports.into_iter().flatten().for_each(|port| free.ports.give_back(port));
         free.slots.push_back(slot.index);
+    }
+
+    /// Makes an embedding of the first `frames` frames of net speech in recordings, on the calling thread, which
+    /// it blocks; it takes nothing from the calls but time.
+    ///
+    /// # Errors
+    /// [`RecordingsError`]: too little speech, or a fault of the network.
+    pub fn embed_recordings(
+        &self,
+        recordings: &[Recording],
+        frames: usize,
+    ) -> Result<Embedding, RecordingsError> {
+        offline::embed_recordings(&self.pool.network, recordings, frames)
     }
 
     /// Figures for metrics. Visits every slot for a moment.

@@ -1,10 +1,36 @@
-//! The exchange: all calls in progress, and everybody who asks about them.
+//! The exchange: all calls, and everybody who asks about them.
 //!
-//! [`Exchange`] is the handle that the SIP shell and the API hold.
+//! [`Exchange`] is the handle that the SIP shell, the media watch and the API hold. Calls live on the
+//! [`floor`] behind one lock, held for moments and never across a wait; what a call wants done
+//! ([`crate::call::Effect`]) is carried out in [`media`], speakers are looked after in [`people`], and gateways
+//! in [`reception`].
 
-use crate::pii::SpeakerId;
+mod floor;
+mod line;
+mod media;
+mod people;
+mod reception;
+mod session;
+
+use crate::call::Policy;
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::events::{EventHub, Subscription};
+use crate::metrics::Metrics;
+use crate::pii::{Pii, SpeakerId};
+use crate::store::{Store, StoreError};
 use crate::verdict::Verdict;
-use crate::view::{CallView, EnrollmentView, SpeakerView, StatusView};
+use crate::view::{CallView, EnrollmentView, Event, SpeakerView, StatusView};
+use floor::Floor;
+use jiff::Timestamp;
+use reception::Reception;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use vouch_dsp::sizes::FRAMES_PER_SECOND;
+
+/// Events kept for readers that come back.
+const EVENT_HISTORY: usize = 4096;
 
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,75 +64,186 @@ pub enum AskError {
     Stopping,
 }
 
-/// Handle of the exchange; cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Exchange {}
+impl From<StoreError> for AskError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::OptedOut => Self::OptedOut,
+            error => Self::Store(error.to_string()),
+        }
+    }
+}
 
-#[allow(
-    clippy::unused_async,
-    missing_docs,
-    clippy::needless_pass_by_value,
-    reason = "signatures for the interfaces; bodies follow"
-)]
+/// What the exchange is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The voice engine, started.
+    pub engine: Engine,
+    /// The store, open.
+    pub store: Arc<Store>,
+    /// Where everything is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Handle of the exchange; cheap to clone.
+#[derive(Clone)]
+pub struct Exchange(Arc<Inner>);
+
+struct Inner {
+    policy: Policy,
+    config: Arc<Config>,
+    engine: Engine,
+    store: Arc<Store>,
+    metrics: Arc<Metrics>,
+    events: EventHub,
+    floor: Mutex<Floor>,
+    reception: Reception,
+    started: Instant,
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("calls", &self.floor().active().len()).finish_non_exhaustive()
+    }
+}
+
 impl Exchange {
+    /// An exchange without calls.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { config, engine, store, metrics } = parts;
+        let frames = |time: std::time::Duration| time.as_millis() as u64 * FRAMES_PER_SECOND as u64 / 1000;
+        let policy = Policy {
+            threshold: config.authentication.threshold,
+            verification_frames: frames(config.authentication.net_speech),
+            enrollment_frames: frames(config.enrollment.net_speech),
+            consent_required: config.enrollment.consent_required,
+            model_version: engine.network().version(),
+        };
+        let first = crate::events::first_number(Timestamp::now().as_second().try_into().unwrap_or(0));
+        Self(Arc::new(Inner {
+            policy,
+            reception: Reception::new(&config),
+            config,
+            engine,
+            store,
+            metrics,
+            events: EventHub::new(EVENT_HISTORY, first),
+            floor: Mutex::new(Floor::default()),
+            started: Instant::now(),
+        }))
+    }
+
+    /// State of the daemon.
+    ///
+    /// # Errors
+    /// None today; a request of the API may always fail.
     pub async fn status(&self) -> Result<StatusView, AskError> {
-        Err(AskError::Stopping)
+        let inner = &self.0;
+        Ok(StatusView {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_s: inner.started.elapsed().as_secs(),
+            calls: self.floor().active().iter().filter(|line| line.ended.is_none()).count() as u32,
+            max_calls: inner.config.limits.max_calls,
+            speakers: inner.store.count(),
+            model_version: inner.policy.model_version,
+            kernel: inner.engine.network().kernel_name().to_owned(),
+            listeners: inner.config.sip.listen.iter().map(ToString::to_string).collect(),
+            health: if inner.store.is_stopped() {
+                "the store takes no changes: see the log".to_owned()
+            } else {
+                "ready".to_owned()
+            },
+        })
     }
+
+    /// Calls in progress, and those that ended a while ago.
+    ///
+    /// # Errors
+    /// None today.
     pub async fn calls(&self) -> Result<Vec<CallView>, AskError> {
-        Err(AskError::Stopping)
+        Ok(self.floor().all().map(line::Line::view).collect())
     }
+
+    /// One call, by its id or a Call-ID.
+    ///
+    /// # Errors
+    /// [`AskError::NoSuchCall`].
     pub async fn call(&self, call: &str) -> Result<CallView, AskError> {
-        let _ = call;
-        Err(AskError::Stopping)
+        self.floor().find(call).map(line::Line::view).ok_or(AskError::NoSuchCall)
     }
+
+    /// The answer about a call's caller.
+    ///
+    /// # Errors
+    /// [`AskError::NoSuchCall`].
     pub async fn result(&self, call: &str) -> Result<Verdict, AskError> {
-        let _ = call;
-        Err(AskError::Stopping)
+        self.floor().find(call).map(line::Line::verdict).ok_or(AskError::NoSuchCall)
     }
+
+    /// Says who the caller claims to be.
+    ///
+    /// # Errors
+    /// [`AskError::NoSuchCall`], or [`AskError::Conflict`] after its end.
     pub async fn set_speaker(&self, call: &str, speaker: SpeakerId) -> Result<CallView, AskError> {
-        let _ = (call, speaker);
-        Err(AskError::Stopping)
+        let standing = self.standing(&speaker);
+        self.with_call(call, |line| {
+            if line.ended.is_some() {
+                return Err(AskError::Conflict("the call has ended".to_owned()));
+            }
+            line.call.claim(speaker, standing, Timestamp::now());
+            Ok(())
+        })?;
+        self.call(call).await
     }
+
+    /// Makes a voiceprint of the caller as soon as there is enough speech.
+    ///
+    /// # Errors
+    /// [`AskError`] says what is missing.
     pub async fn enroll(&self, call: &str, consent: Option<String>) -> Result<EnrollmentView, AskError> {
-        let _ = (call, consent);
-        Err(AskError::Stopping)
+        self.with_call(call, |line| line.call.enroll(consent.map(Pii::new), Timestamp::now()))?;
+        self.floor().find(call).map(line::Line::enrollment).ok_or(AskError::NoSuchCall)
     }
+
+    /// Answers from the speech at hand; with `start_new`, from speech yet to come.
+    ///
+    /// # Errors
+    /// [`AskError::NoSuchCall`].
     pub async fn evaluate(&self, call: &str, start_new: bool) -> Result<Verdict, AskError> {
-        let _ = (call, start_new);
-        Err(AskError::Stopping)
+        self.with_call(call, |line| {
+            line.call.evaluate(start_new, Timestamp::now());
+            Ok(())
+        })?;
+        self.result(call).await
     }
-    pub async fn speakers(&self) -> Result<Vec<SpeakerView>, AskError> {
-        Err(AskError::Stopping)
+
+    /// Events after number `last`, then live ones; `None` begins with the next.
+    pub fn events(&self, last: Option<u64>) -> Subscription {
+        self.0.events.subscribe(last)
     }
-    pub async fn speaker(&self, speaker: SpeakerId) -> Result<SpeakerView, AskError> {
-        let _ = speaker;
-        Err(AskError::Stopping)
-    }
-    pub async fn opt_out(&self, speaker: SpeakerId) -> Result<SpeakerView, AskError> {
-        let _ = speaker;
-        Err(AskError::Stopping)
-    }
-    pub async fn opt_in(&self, speaker: SpeakerId) -> Result<SpeakerView, AskError> {
-        let _ = speaker;
-        Err(AskError::Stopping)
-    }
-    pub async fn delete(&self, speaker: SpeakerId) -> Result<(), AskError> {
-        let _ = speaker;
-        Err(AskError::Stopping)
-    }
-    /// Enrolls from recordings (decoded PCM and its rate each), as `vouchctl enroll-file` sends them.
-    pub async fn enroll_recordings(
+
+    /// Changes a call with its newest figures at hand, then carries out what comes of it.
+    fn with_call(
         &self,
-        speaker: SpeakerId,
-        recordings: Vec<crate::audio::Recording>,
-        consent: Option<String>,
-    ) -> Result<SpeakerView, AskError> {
-        let _ = (speaker, recordings, consent);
-        Err(AskError::Stopping)
+        call: &str,
+        change: impl FnOnce(&mut line::Line) -> Result<(), AskError>,
+    ) -> Result<(), AskError> {
+        let mut floor = self.floor();
+        let line = floor.find_mut(call).ok_or(AskError::NoSuchCall)?;
+        self.hear(line);
+        let changed = change(line);
+        self.carry_out(line);
+        changed
     }
-    /// Events after `last`, live; see [`crate::events`].
-    pub fn events(&self, last: Option<u64>) -> crate::events::Subscription {
-        let _ = last;
-        crate::events::Subscription::default()
+
+    /// The calls. A panic under the lock would be a bug in one call's logic; the others go on.
+    fn floor(&self) -> MutexGuard<'_, Floor> {
+        self.0.floor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, kind: &str, call: Option<CallView>, speaker: Option<SpeakerView>) {
+        let time = Timestamp::now().to_string();
+        self.0.events.publish(Event { id: 0, kind: kind.to_owned(), time, call, speaker });
     }
 }

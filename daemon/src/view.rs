@@ -37,6 +37,16 @@ pub enum Source {
     MediaLeg,
 }
 
+impl Source {
+    /// Word used on the socket and in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Siprec => "siprec",
+            Self::MediaLeg => "media-leg",
+        }
+    }
+}
+
 /// How far an enrollment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]

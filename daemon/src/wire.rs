@@ -1,4 +1,7 @@
 //! Views of the bytes that peers send: checked once, then read in place.
 
+pub mod multipart;
+pub mod rs_metadata;
 pub mod rtcp;
 pub mod rtp;
+pub mod sdp;

@@ -14,6 +14,7 @@ mod tables;
 
 use crate::sizes::MELS;
 use fft::Complex;
+pub(crate) use log::ln_q20;
 use tables::{cos, exp, fixed, ln};
 
 /// Sampling band of a stream.

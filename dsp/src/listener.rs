@@ -1,6 +1,13 @@
 //! One ear: PCM in, speech frames and quality out.
 
-use crate::features::{Band, LogMel};
+use crate::features::{Band, LogMel, MAX_FRAME_SAMPLES, log_mel};
+use crate::speech::{Detector, Onset, Step, WAITING};
+use heapless::Deque;
+
+mod quality;
+
+pub use quality::Quality;
+use quality::{FrameFigures, Tally};
 
 /// Where samples came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,33 +18,47 @@ pub enum Origin {
     Concealed,
 }
 
-/// What was heard so far, for reasons and quality figures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Quality {
-    /// Audio heard, concealed included, in ms.
-    pub heard_ms: u32,
-    /// Net speech in ms.
-    pub speech_ms: u32,
-    /// Concealed audio in ms.
-    pub concealed_ms: u32,
-    /// Speech-to-noise ratio in dB, once there was speech.
-    pub snr_db: Option<i16>,
-    /// Clipped samples per thousand, in speech.
-    pub clipped_permille: u16,
-    /// Speech level in dB relative to full scale.
-    pub level_dbfs: i16,
-}
-
 /// Detector and front end of one stream.
-#[derive(Debug)]
+///
+/// Frames come out in order, each at most [`MAX_WAIT_FRAMES`] frames after its last sample was heard: the beginning
+/// of a sound waits until it has shown that it is speech.
+#[derive(Clone, Debug)]
 pub struct Listener {
     band: Band,
+    /// Samples of the next frame, oldest first.
+    buffer: [i16; MAX_FRAME_SAMPLES],
+    filled: usize,
+    /// Samples in the buffer that are concealed or older than the newest concealed one.
+    tainted: usize,
+    detector: Detector,
+    onset: Onset,
+    waiting: Deque<Waiting, WAITING>,
+    tally: Tally,
+}
+
+/// Most frames that a speech frame waits before it is handed out.
+pub const MAX_WAIT_FRAMES: usize = WAITING;
+
+/// A frame that may turn out to be speech.
+#[derive(Clone, Debug)]
+struct Waiting {
+    mel: LogMel,
+    figures: FrameFigures,
 }
 
 impl Listener {
     /// A listener that heard nothing yet.
     pub const fn new(band: Band) -> Self {
-        Self { band }
+        Self {
+            band,
+            buffer: [0; MAX_FRAME_SAMPLES],
+            filled: 0,
+            tainted: 0,
+            detector: Detector::new(band),
+            onset: Onset::new(),
+            waiting: Deque::new(),
+            tally: Tally::new(),
+        }
     }
 
     /// Band of the stream.
@@ -46,12 +67,67 @@ impl Listener {
     }
 
     /// Takes the next samples; `speech` gets each frame that counts as net speech, in order.
-    pub fn hear(&mut self, pcm: &[i16], origin: Origin, speech: impl FnMut(&LogMel)) {
-        let _ = (pcm, origin, speech);
+    pub fn hear(&mut self, pcm: &[i16], origin: Origin, mut speech: impl FnMut(&LogMel)) {
+        self.tally.heard(pcm.len(), origin == Origin::Concealed);
+        let mut rest = pcm;
+        while !rest.is_empty() {
+            let room = self.band.frame_samples() - self.filled;
+            let (now, later) = rest.split_at(room.min(rest.len()));
+            self.buffer[self.filled..self.filled + now.len()].copy_from_slice(now);
+            self.filled += now.len();
+            if origin == Origin::Concealed {
+                self.tainted = self.filled;
+            }
+            rest = later;
+            if self.filled == self.band.frame_samples() {
+                self.frame(&mut speech);
+                self.shift();
+            }
+        }
     }
 
     /// Figures so far.
     pub fn quality(&self) -> Quality {
-        Quality::default()
+        self.tally.quality(self.band)
+    }
+
+    /// Judges the frame in the buffer.
+    fn frame(&mut self, speech: &mut impl FnMut(&LogMel)) {
+        if self.tainted > 0 {
+            return;
+        }
+        let samples = &self.buffer[..self.filled];
+        let newest = &samples[samples.len() - self.band.shift_samples()..];
+        let now = Waiting { mel: log_mel(self.band, samples), figures: FrameFigures::of(newest) };
+        let judged = self.detector.judge(&now.mel);
+        match self.onset.next(judged) {
+            Step::Drop => self.tally.pause(now.figures),
+            Step::DropAll => self.waiting.clear(),
+            Step::Noise => {
+                self.waiting.clear();
+                self.detector.was_noise();
+            }
+            Step::Wait => {
+                if self.waiting.push_back(now).is_err() {
+                    unreachable!("the onset ends or counts before more than WAITING frames wait");
+                }
+            }
+            Step::Count => {
+                while let Some(waited) = self.waiting.pop_front() {
+                    self.tally.speech(waited.figures);
+                    speech(&waited.mel);
+                }
+                self.tally.speech(now.figures);
+                speech(&now.mel);
+            }
+        }
+    }
+
+    /// Makes room for the next 10 ms.
+    fn shift(&mut self) {
+        let shift = self.band.shift_samples();
+        self.buffer.copy_within(shift..self.filled, 0);
+        self.filled -= shift;
+        self.tainted = self.tainted.saturating_sub(shift);
     }
 }

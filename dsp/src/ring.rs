@@ -50,3 +50,24 @@ impl<S: AsRef<[LogMel]> + AsMut<[LogMel]>> SpeechRing<S> {
         self.total = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_frames_are_held_and_clearing_wipes_them() {
+        let mut memory = [[0; MELS]; 4];
+        let mut ring = SpeechRing::new(&mut memory[..]);
+        for number in 1..=6 {
+            ring.push(&[number; MELS]);
+        }
+        let mut window = [[0; MELS]; 2];
+        assert!(!ring.copy_window(1, &mut window) && !ring.copy_window(5, &mut window));
+        assert!(ring.copy_window(2, &mut window));
+        assert_eq!((window[0][0], window[1][0], ring.total()), (3, 4, 6));
+        ring.clear();
+        assert_eq!((ring.total(), ring.copy_window(0, &mut window)), (0, false));
+        assert_eq!(memory, [[0; MELS]; 4]);
+    }
+}

@@ -1,6 +1,7 @@
 //! The enrollment of a call's speaker, from the agent's request to the stored voiceprint.
 
 use super::Effect;
+use crate::pii::Pii;
 
 /// How far an enrollment is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub enum EnrollmentStep {
 pub struct Enrollment {
     step: EnrollmentStep,
     needed: u64,
-    consent: Option<String>,
+    consent: Option<Pii<String>>,
 }
 
 impl Enrollment {
@@ -59,7 +60,7 @@ impl Enrollment {
     }
 
     /// Starts collecting; a request for one under way changes nothing.
-    pub(super) fn begin(&mut self, consent: Option<String>, first: u64, effects: &mut Vec<Effect>) {
+    pub(super) fn begin(&mut self, consent: Option<Pii<String>>, first: u64, effects: &mut Vec<Effect>) {
         if self.is_under_way() {
             return;
         }
@@ -92,7 +93,7 @@ impl Enrollment {
     }
 
     /// The embedding is there; hands over the consent reference that is stored with it.
-    pub(super) fn storing(&mut self) -> Option<String> {
+    pub(super) fn storing(&mut self) -> Option<Pii<String>> {
         self.step = EnrollmentStep::Storing;
         self.consent.take()
     }

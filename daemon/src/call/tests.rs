@@ -1,5 +1,7 @@
 use super::*;
 use std::sync::Arc;
+use vouch_dsp::features::Band;
+use vouch_dsp::network::Embedding;
 use vouch_dsp::sizes::EMBEDDING;
 
 fn policy() -> Policy {
@@ -16,19 +18,14 @@ fn now() -> Timestamp {
     Timestamp::UNIX_EPOCH
 }
 
-fn embedding() -> Embedding {
+fn voice() -> Voice {
     let mut values = [0; EMBEDDING];
     values[0] = i16::MAX;
-    Embedding(values)
+    Voice { embedding: Pii::new(Embedding(values)), band: Band::Narrow, net_speech_ms: 10_000 }
 }
 
 fn voiceprint(model_version: u32) -> Standing {
-    Standing::Enrolled(Arc::new(Voiceprint {
-        version: 3,
-        model_version,
-        embedding: embedding(),
-        net_speech_ms: 30_000,
-    }))
+    Standing::Enrolled(Arc::new(Voiceprint { version: 3, model_version, voices: vec![voice()] }))
 }
 
 fn heard(frames: u64) -> Heard {
@@ -71,7 +68,7 @@ fn ten_seconds_of_speech_ask_for_one_embedding() {
     assert_eq!(jobs(&mut call), [(1, 0, 1000)]);
     call.progressed(heard(1100), now());
     assert_eq!(jobs(&mut call), []);
-    call.embedded(1, Some(embedding()), now());
+    call.embedded(1, Some(voice()), now());
     assert!(call.status().is_final());
     assert_eq!(call.collected(), 1000);
 }
@@ -104,7 +101,7 @@ fn an_embedding_under_way_at_the_end_still_answers() {
     call.end(now());
     assert!(!call.is_settled());
     assert_eq!(call.status(), Status::Pending);
-    call.embedded(1, Some(embedding()), now());
+    call.embedded(1, Some(voice()), now());
     assert!(call.is_settled() && call.status().is_final());
 }
 
@@ -144,7 +141,7 @@ fn a_voiceprint_stored_after_an_opt_out_changes_nothing() {
     call.enroll(None, now()).unwrap();
     call.progressed(heard(3000), now());
     let tag = jobs(&mut call)[0].0;
-    call.embedded(tag, Some(embedding()), now());
+    call.embedded(tag, Some(voice()), now());
     call.set_standing(Standing::OptedOut, now());
     let Standing::Enrolled(stored) = voiceprint(1) else { unreachable!("made above") };
     call.stored(Ok(stored));
@@ -157,17 +154,17 @@ fn a_voiceprint_stored_after_an_opt_out_changes_nothing() {
 fn enrollment_uses_the_newest_thirty_seconds_and_waits_for_them() {
     let mut call = claimed(Standing::NotEnrolled);
     call.progressed(heard(2000), now());
-    call.enroll(Some("ticket 7".to_owned()), now()).unwrap();
+    call.enroll(Some(Pii::new("ticket 7".to_owned())), now()).unwrap();
     assert_eq!(jobs(&mut call), []);
     call.progressed(heard(3010), now());
     assert_eq!(jobs(&mut call), [(1, 10, 3000)]);
-    call.embedded(1, Some(embedding()), now());
+    call.embedded(1, Some(voice()), now());
     let stored = call.take_effects().into_iter().find_map(|effect| match effect {
         Effect::Store(new) => Some(new),
         _ => None,
     });
     let new = stored.expect("the voiceprint is to be stored");
-    assert_eq!((new.net_speech_ms, new.consent.as_deref()), (30_000, Some("ticket 7")));
+    assert_eq!(new.consent, Some(Pii::new("ticket 7".to_owned())));
     call.stored(Err("disk full".to_owned()));
     assert_eq!(call.enrollment().step(), &EnrollmentStep::Failed { problem: "disk full".to_owned() });
 }
@@ -177,7 +174,7 @@ fn enrolled_speech_never_vouches_for_itself() {
     let mut call = claimed(Standing::NotEnrolled);
     call.enroll(None, now()).unwrap();
     call.progressed(heard(3000), now());
-    call.embedded(1, Some(embedding()), now());
+    call.embedded(1, Some(voice()), now());
     let Standing::Enrolled(stored) = voiceprint(1) else { unreachable!("made above") };
     call.stored(Ok(stored));
     assert_eq!(call.status(), Status::NotEnrolled);
@@ -194,7 +191,7 @@ fn enrolled_speech_never_vouches_for_itself() {
 fn the_same_result_number_is_the_same_result() {
     let mut call = claimed(voiceprint(1));
     call.progressed(heard(1000), now());
-    call.embedded(1, Some(embedding()), now());
+    call.embedded(1, Some(voice()), now());
     let first = call.verification().number();
     call.claim(speaker("1001"), voiceprint(1), now());
     call.evaluate(false, now());
@@ -219,7 +216,7 @@ fn a_stale_embedding_is_ignored() {
     let mut call = claimed(voiceprint(1));
     call.progressed(heard(1000), now());
     call.evaluate(true, now());
-    call.embedded(1, Some(embedding()), now());
+    call.embedded(1, Some(voice()), now());
     assert_eq!(call.status(), Status::Pending);
 }
 
@@ -229,5 +226,5 @@ fn enrollment_needs_a_claim_and_consent_where_required() {
     assert_eq!(call.enroll(None, now()), Err(AskError::NoSpeakerId));
     call.claim(speaker("1001"), Standing::NotEnrolled, now());
     assert_eq!(call.enroll(None, now()), Err(AskError::ConsentRequired));
-    assert_eq!(call.enroll(Some("form 12".to_owned()), now()), Ok(()));
+    assert_eq!(call.enroll(Some(Pii::new("form 12".to_owned())), now()), Ok(()));
 }

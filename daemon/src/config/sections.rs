@@ -1,9 +1,12 @@
 //! The sections of the configuration: their keys, defaults and limits.
 
 use super::read::{Fault, FromToml, Section, Value};
-use super::values::{
-    Bytes, CallerRule, InfoRule, Listen, Network, PortRange, choose, from_text, is_token, text_of,
-};
+use super::values::{Bytes, InfoRule, PortRange, from_text, is_token, text_of};
+use crate::call::identity::{IdentityRules, IdentitySource};
+use crate::sip::headers::HeaderPrefix;
+use crate::sip::peers::Network;
+use crate::sip::siprec::CallerRule;
+use crate::sip::transport::Listen;
 use crate::store::KeySource;
 use std::fmt;
 use std::net::IpAddr;
@@ -27,7 +30,7 @@ pub struct Sip {
     /// `media-user`: the only user part at which a plain media leg is taken; any when absent.
     pub media_user: Option<String>,
     /// `header-prefix`: how the headers to the gateway begin.
-    pub header_prefix: String,
+    pub header_prefix: HeaderPrefix,
 }
 
 impl Default for Sip {
@@ -39,7 +42,7 @@ impl Default for Sip {
             advertise: None,
             user_agent: "Vouch".to_owned(),
             media_user: None,
-            header_prefix: "X-Voice-ID".to_owned(),
+            header_prefix: HeaderPrefix::default(),
         }
     }
 }
@@ -65,7 +68,7 @@ impl Sip {
                 None => Ok(()),
             })
         });
-        section.read_if("header-prefix", &mut self.header_prefix, |name| header_name(name));
+        section.read("header-prefix", &mut self.header_prefix);
     }
 }
 
@@ -128,66 +131,17 @@ impl Peer {
     }
 }
 
-/// A place in a call's signalling where the speaker id may stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdentitySource {
-    /// The X-Voice-ID-Speaker header, from peers that may claim.
-    SpeakerHeader,
-    /// Participant or extension data of SIPREC metadata.
-    SiprecMetadata,
-    /// The header that `extra-header` names.
-    ExtraHeader,
-    /// User part of P-Asserted-Identity (RFC 3325).
-    PAssertedIdentity,
-    /// User part of From.
-    From,
-}
-
-const SOURCES: [(&str, IdentitySource); 5] = [
-    ("speaker-header", IdentitySource::SpeakerHeader),
-    ("siprec-metadata", IdentitySource::SiprecMetadata),
-    ("extra-header", IdentitySource::ExtraHeader),
-    ("p-asserted-identity", IdentitySource::PAssertedIdentity),
-    ("from", IdentitySource::From),
-];
-
-impl FromStr for IdentitySource {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        choose(text, &SOURCES)
-    }
-}
-
 /// Section `[identity]`: where a call's speaker id comes from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Identity {
-    /// `sources`: places to look at, the first that has an id wins.
-    pub sources: Vec<IdentitySource>,
-    /// `extra-header`: name of a header of the site's own.
-    pub extra_header: Option<String>,
-}
-
-impl Default for Identity {
-    fn default() -> Self {
-        use IdentitySource::{From, PAssertedIdentity, SiprecMetadata, SpeakerHeader};
-        Self { sources: vec![SpeakerHeader, SiprecMetadata, PAssertedIdentity, From], extra_header: None }
-    }
+    /// `sources` and `keep-host`.
+    pub rules: IdentityRules,
 }
 
 impl Identity {
     pub(super) fn read(&mut self, section: &mut Section<'_, '_>) {
-        section.read("sources", &mut self.sources);
-        section.read_if("extra-header", &mut self.extra_header, |name| {
-            name.as_ref().map_or(Ok(()), |name| header_name(name))
-        });
-        match (self.sources.contains(&IdentitySource::ExtraHeader), &self.extra_header) {
-            (true, None) => section.fault("sources", "`extra-header` needs the key extra-header beside it"),
-            (false, Some(_)) => {
-                section.fault("extra-header", "is never read: `extra-header` is not in sources")
-            }
-            _ => {}
-        }
+        section.read("sources", &mut self.rules.sources);
+        section.read("keep-host", &mut self.rules.keep_host);
     }
 }
 
@@ -277,11 +231,7 @@ pub struct Store {
 
 impl Default for Store {
     fn default() -> Self {
-        Self {
-            path: PathBuf::from("/var/lib/vouch/store"),
-            key: KeySource::File(PathBuf::from("/var/lib/vouch/master.key")),
-            create_key: true,
-        }
+        Self { path: PathBuf::from("/var/lib/vouch/store"), key: KeySource::Auto, create_key: true }
     }
 }
 
@@ -426,10 +376,6 @@ fn printable(text: &str) -> Result<(), String> {
         return Ok(());
     }
     Err("must be printable ASCII".to_owned())
-}
-
-fn header_name(name: &str) -> Result<(), String> {
-    if is_token(name) { Ok(()) } else { Err(format!("`{name}` cannot be the name of a SIP header")) }
 }
 
 /// Bytes of a user part that need no escape (RFC 3261 section 25.1, `user`).

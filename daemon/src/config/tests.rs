@@ -1,4 +1,5 @@
 use super::*;
+use crate::call::identity::IdentitySource;
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -122,6 +123,13 @@ fn peers_replace_the_default() {
 }
 
 #[test]
+fn two_peers_of_one_name_are_refused() {
+    let peer = "[[peers]]\nname = \"pbx\"\naddress = [\"192.0.2.1\"]\n";
+    let found = problems(&format!("version = 1\n{peer}{peer}"));
+    assert_eq!(found, ["vouchd.toml:2: peers: two of them are called `pbx`; logs could not tell them apart"]);
+}
+
+#[test]
 fn keys_that_contradict_each_other_are_refused() {
     for (text, wanted) in [
         ("[limits]\nmax-calls = 501", "vouchd.toml:3: limits.max-calls: 501 calls need 2004 RTP ports"),
@@ -129,8 +137,11 @@ fn keys_that_contradict_each_other_are_refused() {
             "[sip]\nrtp-ports = \"40000-40003\"",
             "vouchd.toml:3: limits.max-calls: 100 calls need 400 RTP ports",
         ),
-        ("[identity]\nextra-header = \"X-C\"", "vouchd.toml:3: identity.extra-header: is never read"),
-        ("[identity]\nsources = [\"extra-header\"]", "vouchd.toml:3: identity.sources: `extra-header` needs"),
+        ("[identity]\nextra-header = \"X-C\"", "vouchd.toml:3: identity.extra-header: "),
+        (
+            "[identity]\nsources = [\"header:a b\"]",
+            "vouchd.toml:3: identity.sources: `header:a b` is no identity",
+        ),
         (
             "[store]\nkey = \"file:/var/lib/vouch/store/key\"",
             "vouchd.toml:3: store.key: lies inside the store",
@@ -181,13 +192,14 @@ fn values_out_of_range_are_refused() {
 #[test]
 fn good_values_are_taken() {
     let text = "version = 1\n[sip]\nadvertise = \"198.51.100.7\"\nmedia-user = \"listen\"\n\
-                [identity]\nsources = [\"extra-header\", \"from\"]\nextra-header = \"X-Customer\"\n\
+                [identity]\nsources = [\"header:X-Customer\", \"from\"]\n\
                 [authentication]\nthreshold = 82.5\nnet-speech = \"6s\"\n\
                 [store]\nkey = \"credential:vouch-master-key\"\n";
     let config = parse(text).unwrap();
     assert_eq!(config.sip.media_user.as_deref(), Some("listen"));
     assert_eq!(config.authentication, Authentication { threshold: 82.5, net_speech: Duration::from_secs(6) });
-    assert_eq!(config.identity.sources, [IdentitySource::ExtraHeader, IdentitySource::From]);
+    let customer = IdentitySource::Header("X-Customer".to_owned());
+    assert_eq!(config.identity.rules.sources, [customer, IdentitySource::From]);
     assert_eq!(config.store.key, crate::store::KeySource::Credential("vouch-master-key".to_owned()));
 }
 

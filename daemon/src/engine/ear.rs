@@ -1,5 +1,6 @@
 //! From the caller's packets to speech frames: jitter buffer, decoder, concealment, detector, ring.
 
+use super::clock::{Gap, StreamClock};
 use super::codec::{Codec, MAX_SAMPLES, Payload, PayloadMap};
 use super::jitter::{JitterBuffer, Ordered, PAYLOAD_BYTES};
 use super::stream::Traffic;
@@ -35,14 +36,7 @@ struct Hearing {
     listener: Listener,
     concealer: Concealer,
     ring: SpeechRing<Box<[LogMel]>>,
-    /// Timestamp that follows the last sample heard.
-    clock: Option<u32>,
-    /// Samples of the last packet.
-    packet_samples: u32,
-    /// Packets lost since the last audio.
-    lost: u32,
-    /// Start and end of the last key press.
-    event: Option<(u32, u32)>,
+    clock: StreamClock,
     facts: Facts,
 }
 
@@ -126,16 +120,24 @@ impl Ear {
     }
 }
 
+#[cfg(test)]
+impl Ear {
+    /// Puts frames of speech into the ring, each carrying its number.
+    pub(super) fn push_speech(&mut self, frames: u64) {
+        for _ in 0..frames {
+            let number = self.hearing.ring.total() as i16;
+            self.hearing.ring.push(&[number; MELS]);
+        }
+    }
+}
+
 impl Hearing {
     fn new() -> Self {
         Self {
             listener: Listener::new(Band::Narrow),
             concealer: Concealer::new(),
             ring: SpeechRing::new(vec![[0; MELS]; MAX_FRAMES].into_boxed_slice()),
-            clock: None,
-            packet_samples: 0,
-            lost: 0,
-            event: None,
+            clock: StreamClock::default(),
             facts: Facts::default(),
         }
     }
@@ -150,20 +152,12 @@ impl Hearing {
     fn clear(&mut self) {
         self.restart(Band::Narrow);
         self.concealer = Concealer::new();
-        self.clock = None;
-        self.packet_samples = 0;
-        self.lost = 0;
-        self.event = None;
+        self.clock = StreamClock::default();
         self.facts = Facts::default();
     }
 
     fn take(&mut self, packet: &Ordered<'_>, map: &PayloadMap, now: Instant) {
-        if packet.new_source {
-            self.clock = None;
-            self.event = None;
-            self.lost = 0;
-        }
-        self.lost = self.lost.saturating_add(packet.lost_before);
+        self.clock.arrive(packet.new_source, packet.lost_before);
         match map.get(packet.payload_type) {
             Payload::Audio(codec) => self.take_audio(codec, packet, now),
             Payload::TelephoneEvent => self.take_event(packet),
@@ -184,33 +178,26 @@ impl Hearing {
         if samples == 0 {
             return;
         }
-        self.bridge(packet.timestamp, now);
+        let gap = self.clock.step(packet.timestamp, samples as u32);
+        self.bridge(gap, now);
         let pcm = &mut pcm[..samples];
         self.concealer.heard(pcm);
-        if self.in_event(packet.timestamp) {
+        if self.clock.is_pressed(packet.timestamp) {
             pcm.fill(0);
         }
         self.hear(pcm, Origin::Heard, now);
         self.facts.codec = Some(codec);
-        self.packet_samples = samples as u32;
-        self.clock = Some(packet.timestamp.wrapping_add(samples as u32));
     }
 
-    /// Fills the time between the last sample heard and `timestamp`: what was lost is concealed, and a pause that
-    /// the sender made is silence.
-    fn bridge(&mut self, timestamp: u32, now: Instant) {
-        let lost = std::mem::take(&mut self.lost);
-        let Some(clock) = self.clock else { return };
-        // A step back is an overlap or a clock set anew: nothing to fill.
-        let Ok(gap) = u32::try_from(timestamp.wrapping_sub(clock) as i32) else { return };
-        let concealed = gap.min(lost.saturating_mul(self.packet_samples));
+    /// Fills a gap: what was lost is concealed, and where the sender paused there is silence.
+    fn bridge(&mut self, gap: Gap, now: Instant) {
         let mut block = [0; BLOCK];
-        for length in blocks(concealed.min(MAX_CONCEALED)) {
+        for length in blocks(gap.lost.min(MAX_CONCEALED)) {
             self.concealer.conceal(&mut block[..length]);
             self.hear(&block[..length], Origin::Concealed, now);
         }
         block.fill(0);
-        for length in blocks((gap - concealed).min(MAX_PAUSE)) {
+        for length in blocks(gap.pause.min(MAX_PAUSE)) {
             self.hear(&block[..length], Origin::Heard, now);
         }
     }
@@ -218,13 +205,8 @@ impl Hearing {
     /// Notes a key press: event, end and volume, duration (RFC 4733 section 2.3).
     fn take_event(&mut self, packet: &Ordered<'_>) {
         if let [_, _, high, low, ..] = *packet.payload {
-            let duration = u16::from_be_bytes([high, low]);
-            self.event = Some((packet.timestamp, packet.timestamp.wrapping_add(u32::from(duration))));
+            self.clock.press(packet.timestamp, u16::from_be_bytes([high, low]));
         }
-    }
-
-    fn in_event(&self, timestamp: u32) -> bool {
-        self.event.is_some_and(|(from, to)| timestamp.wrapping_sub(from) < to.wrapping_sub(from))
     }
 
     fn hear(&mut self, pcm: &[i16], origin: Origin, now: Instant) {

@@ -1,39 +1,40 @@
-//! Embeddings of recordings, for enrollment from files; outside the pool, so it may allocate.
+//! Embeddings of recordings, for enrollment from files: the offline way, beside the pool, so it may allocate.
 
-use super::EmbedFault;
-use super::worker::Bench;
-use vouch_dsp::features::{Band, LogMel};
-use vouch_dsp::listener::{Listener, Origin, Quality};
+use crate::audio::Recording;
+use crate::trials::OfflineError;
+use crate::trials::voice::{Voice, Wanted};
 use vouch_dsp::network::{Embedding, Network};
-use vouch_dsp::sizes::MAX_FRAMES;
+use vouch_dsp::sizes::FRAMES_PER_SECOND;
 
-/// What was made of recordings.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Recorded {
-    /// The embedding, once there was enough net speech.
-    pub result: Result<Embedding, EmbedFault>,
-    /// Net speech that it rests on, in frames.
-    pub frames: usize,
-    /// Quality of the last recording heard.
-    pub quality: Quality,
+/// Why recordings gave no embedding.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingsError {
+    /// They hold too little net speech.
+    #[error("the recordings hold {held_s:.1} s of net speech, {needed_s:.1} s are needed")]
+    TooLittleSpeech {
+        /// Seconds that they hold.
+        held_s: f32,
+        /// Seconds that are needed.
+        needed_s: f32,
+    },
+    /// The network failed.
+    #[error(transparent)]
+    Failed(#[from] OfflineError),
 }
 
-/// Makes one embedding of up to `most` frames of the net speech of recordings (PCM at the rate of `band`, one
-/// after the other, each with fresh ears). Blocks as long as the network takes.
-pub fn embed_recordings(network: &Network<'_>, recordings: &[&[i16]], band: Band, most: usize) -> Recorded {
-    let mut bench = Bench::new();
-    let mut frames = 0;
-    let mut quality = Quality::default();
-    for pcm in recordings {
-        let mut listener = Listener::new(band);
-        let room = &mut bench.window()[..most.min(MAX_FRAMES)];
-        listener.hear(pcm, Origin::Heard, |frame: &LogMel| {
-            if let Some(place) = room.get_mut(frames) {
-                *place = *frame;
-                frames += 1;
-            }
-        });
-        quality = listener.quality();
+/// Makes one embedding, for comparison with telephone calls, of the first `frames` frames of net speech.
+pub(super) fn embed_recordings(
+    network: &Network<'static>,
+    recordings: &[Recording],
+    frames: usize,
+) -> Result<Embedding, RecordingsError> {
+    let needed_s = frames as f32 / FRAMES_PER_SECOND as f32;
+    let wanted = Wanted { speech_s: needed_s, telephone: false, masked: true };
+    let side = Voice::over(network.clone()).embed(recordings, wanted)?;
+    match side.embeddings.first() {
+        Some((_, embedding)) if side.speech_ms as usize * FRAMES_PER_SECOND >= frames * 1000 => {
+            Ok(*embedding)
+        }
+        _ => Err(RecordingsError::TooLittleSpeech { held_s: side.speech_s(), needed_s }),
     }
-    Recorded { result: bench.embed(network, frames, band), frames, quality }
 }

@@ -246,6 +246,7 @@ impl SlotState {
         self.jobs.queued = false;
         let mut job = self.jobs.pending.take()?;
         job.first = job.first.max(self.ear.speech_frames().saturating_sub(MAX_FRAMES as u64));
+        // Forgetting speech drops the wishes for it, so what is wished for is there.
         if !self.ear.copy_window(job.first, &mut window[..job.frames as usize]) {
             return None;
         }
@@ -292,3 +293,6 @@ impl Jobs {
         must
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// Silence of the source after which another port of the same address may take its place.
-pub const RELATCH_AFTER: Duration = Duration::from_secs(1);
+const RELATCH_AFTER: Duration = Duration::from_secs(1);
 
 /// Source rule of one stream.
 ///

@@ -1,10 +1,13 @@
 //! A line of the exchange: one call, what SIP says of it, and how it is shown.
 
+use super::session::Session;
+use crate::call::identity::CallNames;
 use crate::call::{Call, EnrollmentStep};
+use crate::config::Peer;
 use crate::decision;
 use crate::engine::CallSlot;
 use crate::sip::dialog::DialogId;
-use crate::verdict::{Fraud, QualityReport, Verdict};
+use crate::verdict::{Fraud, QualityReport, Status, Verdict};
 use crate::view::{CallView, EnrollmentState, EnrollmentView, Source};
 use jiff::Timestamp;
 use std::net::IpAddr;
@@ -20,23 +23,31 @@ pub(super) struct Line {
     pub(super) id: String,
     /// Call-ID of the dialog with us.
     pub(super) sip_call_id: String,
-    /// Call-ID of the call that is being recorded, where the gateway names it.
-    pub(super) recorded_call_id: Option<String>,
+    /// All names that a query may use for it.
+    pub(super) names: CallNames,
     /// How it came in.
     pub(super) source: Source,
     /// Address of the gateway.
-    pub(super) peer: IpAddr,
-    /// Its dialog, while there is one.
+    pub(super) address: IpAddr,
+    /// The gateway, as configured.
+    pub(super) peer: Peer,
+    /// Its dialog.
     pub(super) dialog: DialogId,
+    /// Its media.
+    pub(super) session: Session,
     /// Its slot in the voice engine; given back when the call ended and is settled.
     pub(super) slot: Option<CallSlot>,
     /// The decision.
     pub(super) call: Call,
     /// Whether the gateway takes an INFO with the result.
     pub(super) takes_info: bool,
+    /// Whether its INVITE was answered; only then anything can be pushed.
+    pub(super) answered: bool,
+    /// The answer that the gateway was told last.
+    pub(super) told: Option<(Status, String)>,
     /// Codec of the caller's stream.
     pub(super) codec: Option<&'static str>,
-    /// When it began and ended.
+    /// When it began.
     pub(super) started: Timestamp,
     /// When it ended.
     pub(super) ended: Option<Timestamp>,
@@ -51,7 +62,7 @@ impl Line {
             id: self.id.clone(),
             sip_call_id: self.sip_call_id.clone(),
             source: self.source,
-            peer: self.peer.to_string(),
+            peer: self.address.to_string(),
             started: self.started.to_string(),
             ended: self.ended.map(|time| time.to_string()),
             speaker_id: self.call.speaker().map(|speaker| speaker.reveal().to_owned()),
@@ -106,7 +117,7 @@ impl Line {
 
     /// Whether `name` means this call: its name on the socket, its Call-ID, or that of the recorded call.
     pub(super) fn is_called(&self, name: &str) -> bool {
-        self.id == name || self.sip_call_id == name || self.recorded_call_id.as_deref() == Some(name)
+        self.id == name || self.names.matches(name)
     }
 }
 

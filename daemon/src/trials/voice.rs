@@ -61,15 +61,19 @@ impl Voice {
     /// # Errors
     /// [`OfflineError::Model`] when it is damaged.
     pub fn new() -> Result<Self, OfflineError> {
-        let network = Network::load(model::BLOB).map_err(OfflineError::Model)?;
+        Network::load(model::BLOB).map(Self::over).map_err(OfflineError::Model)
+    }
+
+    /// Runs a network that is loaded already.
+    pub fn over(network: Network<'static>) -> Self {
         let sizes = scratch_sizes(MAX_FRAMES);
-        Ok(Self {
+        Self {
             network,
             frames: Vec::with_capacity(MAX_FRAMES),
             narrow: vec![0; sizes.narrow],
             wide: vec![0; sizes.wide],
             sums: vec![0; sizes.sums],
-        })
+        }
     }
 
     /// Version of the model.

@@ -22,7 +22,7 @@ static LN_Q20: [u32; INTERVALS + 1] = {
 };
 
 /// Natural logarithm of a positive integer, Q20: 0 to 44.4 nepers. Zero gives 0, like one.
-pub(super) fn ln_q20(value: u64) -> i32 {
+pub(crate) fn ln_q20(value: u64) -> i32 {
     let zeros = (value | 1).leading_zeros();
     // The bits below the leading one: 6 choose the interval, 16 more the place in it.
     let below = ((value | 1) << zeros) << 1;

@@ -11,7 +11,7 @@ pub const THRESHOLDS: usize = 101;
 pub const KNOTS: usize = 9;
 
 /// Net speech of a test, in seconds, at which the duration term is tabulated.
-pub const DURATIONS_S: [f32; 6] = [3.0, 4.0, 6.0, 10.0, 15.0, 30.0];
+pub const DURATIONS_S: [f32; 4] = [3.0, 4.0, 6.0, 10.0];
 
 /// What the calibration program measured for one band.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +22,8 @@ pub struct Calibration {
     pub slope: f32,
     /// Log-likelihood ratio at cosine 0 before the duration term.
     pub offset: f32,
-    /// Log-likelihood ratio added at each of [`DURATIONS_S`].
+    /// Log-likelihood ratio added at each of [`DURATIONS_S`]: what keeps the false-accept rate of a threshold the
+    /// same when the test is shorter.
     pub duration: [f32; DURATIONS_S.len()],
     /// Log-likelihood ratio and score of each knot, both rising strictly.
     pub knots: [(f32, f32); KNOTS],

@@ -26,7 +26,7 @@ const NEUTRAL: Calibration = Calibration {
     mean: [0; EMBEDDING],
     slope: 25.0,
     offset: -10.0,
-    duration: [0.0; 6],
+    duration: [0.0; 4],
     knots: NEUTRAL_KNOTS,
     far: far(),
     frr: [0.0; THRESHOLDS],

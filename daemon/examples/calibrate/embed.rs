@@ -1,0 +1,132 @@
+//! Embeddings of all speech over all lines of a band.
+
+use crate::Outcome;
+use crate::line::{Line, Ready, lines};
+use crate::speech::{Corpus, Part, Speech};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use vouch::trials::voice::{MAX_SPEECH_S, Voice, Wanted};
+use vouch_dsp::features::Band;
+use vouch_dsp::network::Embedding;
+use vouch_dsp::sizes::EMBEDDING;
+
+/// An embedding and what it is of.
+#[derive(Clone, Debug)]
+pub(crate) struct Made {
+    pub(crate) person: usize,
+    pub(crate) cohort: bool,
+    pub(crate) part: Part,
+    /// Number of the line in its band.
+    pub(crate) line: usize,
+    pub(crate) speech_ms: u32,
+    pub(crate) embedding: Embedding,
+}
+
+/// What is kept of one: net speech and values.
+type Kept = (u32, Option<Embedding>);
+
+pub(crate) struct Embedder {
+    cache: Option<PathBuf>,
+    kept: BTreeMap<String, Kept>,
+    model_version: u32,
+}
+
+impl Embedder {
+    pub(crate) fn new(cache: Option<PathBuf>) -> Outcome<Self> {
+        let text = cache.as_ref().filter(|path| path.exists()).map(std::fs::read_to_string).transpose()?;
+        let kept = text.unwrap_or_default().lines().map(parse).collect::<Outcome<_>>()?;
+        Ok(Self { cache, kept, model_version: Voice::new()?.model_version() })
+    }
+
+    pub(crate) const fn model_version(&self) -> u32 {
+        self.model_version
+    }
+
+    /// Embeddings of the corpus over all lines of `band`; what had too little speech is left out.
+    pub(crate) fn all(&mut self, corpus: &Corpus, band: Band) -> Outcome<Vec<Made>> {
+        let mut all = Vec::new();
+        for (number, line) in lines(band).iter().enumerate() {
+            self.over(corpus, line)?;
+            for speech in corpus.speech.iter().filter(|speech| serves(line, speech)) {
+                if let (speech_ms, Some(embedding)) = self.kept[&key(line, speech)] {
+                    let Speech { person, cohort, part, .. } = *speech;
+                    all.push(Made { person, cohort, part, line: number, speech_ms, embedding });
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Makes what is not kept yet of one line.
+    fn over(&mut self, corpus: &Corpus, line: &Line) -> Outcome<()> {
+        let missing = |speech: &&Speech| serves(line, speech) && !self.kept.contains_key(&key(line, speech));
+        let jobs: Vec<&Speech> = corpus.speech.iter().filter(missing).collect();
+        let ready = Ready::new(*line, &corpus.noise)?;
+        let (next, made) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+        let work = || -> Outcome<()> {
+            let mut voice = Voice::new()?;
+            while let Some(speech) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let kept = embed(&mut voice, line, &ready, speech)?;
+                made.lock().map_err(|_| "a thread died")?.insert(key(line, speech), kept);
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| -> Outcome<()> {
+            let workers = std::thread::available_parallelism().map_or(1, usize::from);
+            let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+            threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a thread died")?)
+        })?;
+        self.kept.extend(made.into_inner().map_err(|_| "a thread died")?);
+        eprintln!("{}: {} embeddings made", line.name, jobs.len());
+        if let Some(path) = &self.cache {
+            std::fs::write(path, self.kept.iter().map(format).collect::<String>())?;
+        }
+        Ok(())
+    }
+}
+
+/// Telephone prompts say nothing about wideband lines.
+fn serves(line: &Line, speech: &Speech) -> bool {
+    speech.cohort || line.band == Band::Narrow
+}
+
+fn key(line: &Line, speech: &Speech) -> String {
+    format!("{}/{}", line.name, speech.name)
+}
+
+fn embed(voice: &mut Voice, line: &Line, ready: &Ready, speech: &Speech) -> Outcome<Kept> {
+    let carried: Vec<_> =
+        speech.recordings.iter().map(|recording| ready.carry(recording, speech.person * 7_919)).collect();
+    let speech_s = match speech.part {
+        Part::First(seconds) => seconds as f32,
+        Part::Stretch => 10.0,
+        Part::Whole | Part::Half(_) => MAX_SPEECH_S,
+    };
+    let side = voice.embed(&carried, Wanted { speech_s, telephone: false, masked: line.masked })?;
+    Ok((side.speech_ms, side.embeddings.first().map(|(_, embedding)| *embedding)))
+}
+
+/// One line of the cache: name, net speech in ms, values.
+fn format((name, (speech_ms, embedding)): (&String, &Kept)) -> String {
+    let mut text = format!("{name} {speech_ms}");
+    for value in embedding.iter().flat_map(|embedding| embedding.0) {
+        // Writing to a string does not fail.
+        let _ = write!(text, " {value}");
+    }
+    text + "\n"
+}
+
+fn parse(line: &str) -> Outcome<(String, Kept)> {
+    let mut words = line.split(' ');
+    let (name, speech_ms) =
+        (words.next().ok_or("empty line in cache")?, words.next().ok_or("cut line in cache")?);
+    let values = words.map(str::parse).collect::<Result<Vec<i16>, _>>()?;
+    let embedding = match values.len() {
+        0 => None,
+        _ => Some(Embedding(<[i16; EMBEDDING]>::try_from(values).map_err(|_| "cut line in cache")?)),
+    };
+    Ok((name.to_owned(), (speech_ms.parse()?, embedding)))
+}

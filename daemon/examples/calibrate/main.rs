@@ -1,0 +1,62 @@
+//! Derives the constants of `dsp/src/score/constants.rs` from speech, with the engine that they are for.
+//!
+//! `cargo run --release -p vouch --example calibrate -- --corpora DIR [--voices DIR] [--cache FILE] --out FILE`
+//!
+//! Speech: LibriSpeech (one utterance of each of many people, `dev-speech/librispeech-train-clean-100` in the
+//! corpora folder, CC BY 4.0) and Debian's Asterisk prompts (a few people, much speech of each, CC BY-SA 3.0),
+//! through simulated telephone lines with the noise of the corpora folder. Only statistics over all of them are
+//! written. None of these people is in the development trials, which measure the result.
+//!
+//! How, and why so:
+//! - *Cohort mean*: of all LibriSpeech embeddings over all lines of the band.
+//! - *Slope and offset*: logistic regression of target and non-target trials between all pairs of lines. Target trials
+//!   are two halves of one utterance or prompts of one person, so they share a session, and a fit that trusted them
+//!   alone would be too sure of itself; that they are short and cross lines works the other way.
+//! - *Score*: its anchors are false-accept rates, measured on the non-target trials, of which there are enough, and
+//!   raised by what the worst pair of lines has more than all together. Rates too small to count are extrapolated as
+//!   a normal tail. The highest scores are anchored on the target trials.
+//! - *Duration term*: what keeps the false-accept rate at a threshold of 90 the same for shorter tests.
+
+mod anchors;
+mod embed;
+mod fit;
+mod line;
+mod speech;
+mod write;
+
+use clap::Parser;
+use std::path::PathBuf;
+use vouch_dsp::features::Band;
+
+/// Derives the scoring constants from speech.
+#[derive(Parser)]
+struct Arguments {
+    /// Folder of the development corpora.
+    #[arg(long)]
+    corpora: PathBuf,
+    /// Folder of Debian's Asterisk prompts.
+    #[arg(long, default_value = "/usr/share/asterisk/sounds")]
+    voices: PathBuf,
+    /// Where to keep embeddings between runs of this program.
+    #[arg(long)]
+    cache: Option<PathBuf>,
+    /// Rust file to write.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// Everything here ends the program: it is run by a developer, who reads the error.
+type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+fn main() -> Outcome<()> {
+    let arguments = Arguments::parse();
+    let corpus = speech::Corpus::load(&arguments.corpora, &arguments.voices)?;
+    let mut embedder = embed::Embedder::new(arguments.cache)?;
+    let mut derived = Vec::new();
+    for band in [Band::Narrow, Band::Wide] {
+        let embeddings = embedder.all(&corpus, band)?;
+        derived.push(anchors::derive(band, &embeddings)?);
+    }
+    std::fs::write(&arguments.out, write::source(&derived, &corpus, embedder.model_version()))?;
+    Ok(())
+}

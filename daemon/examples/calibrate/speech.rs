@@ -1,0 +1,126 @@
+//! Who speaks.
+
+use crate::Outcome;
+use std::path::{Path, PathBuf};
+use vouch::audio::Recording;
+
+/// Folders of Debian's Asterisk prompts and who speaks there. Two of one person are two sessions of hers; the voices
+/// of the development trials (Menardi, Ivrvoice) are left out.
+const PROMPTS: [(&str, &str); 4] = [
+    ("allison", "en_US_f_Allison"),
+    ("allison", "es_MX_f_Allison"),
+    ("june", "fr_CA_f_June"),
+    ("carlo", "it_IT_m_Carlo"),
+];
+/// Shortest prompt used, in seconds; shorter ones are numbers and names of letters.
+const MIN_PROMPT_S: f64 = 3.0;
+/// Length of one stretch of prompts, in seconds: about 10 s of net speech, and about 30 s.
+const STRETCH_S: [f64; 2] = [14.0, 42.0];
+/// Stretches of each length from one folder.
+const STRETCHES: usize = 6;
+
+/// Some speech of one person.
+#[derive(Clone, Debug)]
+pub(crate) struct Speech {
+    /// Name in the cache.
+    pub(crate) name: String,
+    /// Number of the person.
+    pub(crate) person: usize,
+    /// Whether the person is one of many with one utterance each (or one of few with much speech).
+    pub(crate) cohort: bool,
+    /// What part of the person's recording it is.
+    pub(crate) part: Part,
+    /// The recordings, to be heard one after the other.
+    pub(crate) recordings: Vec<Recording>,
+}
+
+/// A part of a person's speech.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// All of an utterance, or a long stretch of prompts: serves as enrollment.
+    Whole,
+    /// The first net seconds of an utterance: a short test.
+    First(u32),
+    /// First or second half of an utterance.
+    Half(usize),
+    /// A stretch of prompts as long as a test.
+    Stretch,
+}
+
+/// All speech.
+#[derive(Debug)]
+pub(crate) struct Corpus {
+    pub(crate) speech: Vec<Speech>,
+    /// Folder of the noise recordings.
+    pub(crate) noise: PathBuf,
+    /// People with one utterance each.
+    pub(crate) cohort: usize,
+    /// People of the prompts.
+    pub(crate) voices: usize,
+}
+
+/// Net seconds of the short tests.
+pub(crate) const SHORT_S: [u32; 3] = [3, 4, 6];
+
+impl Corpus {
+    pub(crate) fn load(corpora: &Path, voices: &Path) -> Outcome<Self> {
+        let mut speech = Vec::new();
+        let people = sorted(&corpora.join("dev-speech/librispeech-train-clean-100"))?;
+        for (person, folder) in people.iter().enumerate() {
+            let file = sorted(folder)?.into_iter().next().ok_or("a folder of LibriSpeech is empty")?;
+            utterance(person, &Recording::read(&file)?, &mut speech);
+        }
+        let cohort = people.len();
+        let mut names: Vec<&str> = Vec::new();
+        for (name, folder) in PROMPTS {
+            let known = names.iter().position(|known| *known == name);
+            let person = known.unwrap_or_else(|| {
+                names.push(name);
+                names.len() - 1
+            });
+            prompts(cohort + person, folder, &voices.join(folder), &mut speech)?;
+        }
+        Ok(Self { speech, noise: corpora.join("noise"), cohort, voices: names.len() })
+    }
+}
+
+fn utterance(person: usize, whole: &Recording, speech: &mut Vec<Speech>) {
+    let mut add = |part, recording: &Recording| {
+        let name = format!("{person}-{part:?}");
+        let recordings = vec![recording.clone()];
+        speech.push(Speech { name, person, cohort: true, part, recordings });
+    };
+    add(Part::Whole, whole);
+    SHORT_S.iter().for_each(|&seconds| add(Part::First(seconds), whole));
+    let halves = whole.pcm.split_at(whole.pcm.len() / 2);
+    for (half, pcm) in [halves.0, halves.1].into_iter().enumerate() {
+        add(Part::Half(half), &Recording { pcm: pcm.to_vec(), rate: whole.rate });
+    }
+}
+
+fn prompts(person: usize, folder: &str, path: &Path, speech: &mut Vec<Speech>) -> Outcome<()> {
+    let mut files = sorted(path)?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "wav"));
+    let mut long = files.iter().map(|file| Recording::read(file)).filter(|recording| {
+        // Unreadable ones pass on, to end the program with their name.
+        recording.as_ref().map_or(true, |recording| recording.seconds() >= MIN_PROMPT_S)
+    });
+    for (part, seconds) in [Part::Stretch, Part::Whole].into_iter().zip(STRETCH_S) {
+        for number in 0..STRETCHES {
+            let mut recordings: Vec<Recording> = Vec::new();
+            while recordings.iter().map(Recording::seconds).sum::<f64>() < seconds {
+                recordings.push(long.next().ok_or("too few prompts")??);
+            }
+            let name = format!("{folder}-{part:?}-{number}");
+            speech.push(Speech { name, person, cohort: false, part, recordings });
+        }
+    }
+    Ok(())
+}
+
+fn sorted(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
+    paths.sort();
+    Ok(paths)
+}

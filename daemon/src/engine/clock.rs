@@ -1,0 +1,117 @@
+//! Where a stream stands on its own clock: what was lost, where the sender paused, and where keys were pressed.
+//!
+//! Timestamps count samples for every codec decoded so far.
+
+/// Clock of one stream.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct StreamClock {
+    /// Timestamp that follows the last sample heard.
+    next: Option<u32>,
+    /// Samples of the last audio packet.
+    packet_samples: u32,
+    /// Packets lost since then.
+    lost: u32,
+    /// Start of the last key press, and how long it has lasted.
+    key: Option<(u32, u32)>,
+}
+
+/// Samples missing in front of a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Gap {
+    /// Lost on the way.
+    pub(super) lost: u32,
+    /// Never sent: the sender suppresses silence, or sent key presses instead.
+    pub(super) pause: u32,
+}
+
+impl StreamClock {
+    /// Notes packets that were lost before the next one; a new source has a clock of its own.
+    pub(super) fn arrive(&mut self, new_source: bool, lost_before: u32) {
+        if new_source {
+            *self = Self::default();
+        }
+        self.lost = self.lost.saturating_add(lost_before);
+    }
+
+    /// Steps over an audio packet; gives what is missing in front of it.
+    pub(super) fn step(&mut self, timestamp: u32, samples: u32) -> Gap {
+        let missing = self.next.map_or(0, |next| timestamp.wrapping_sub(next) as i32);
+        // A step back is an overlap or a clock set anew: nothing is missing.
+        let missing = u32::try_from(missing).unwrap_or(0);
+        let lost = missing.min(self.lost.saturating_mul(self.packet_samples));
+        *self = Self {
+            next: Some(timestamp.wrapping_add(samples)),
+            packet_samples: samples,
+            lost: 0,
+            key: self.key,
+        };
+        Gap { lost, pause: missing - lost }
+    }
+
+    /// Notes a key pressed at `timestamp` for `duration` so far; its packets repeat the start.
+    pub(super) fn press(&mut self, timestamp: u32, duration: u16) {
+        self.key = Some((timestamp, u32::from(duration)));
+    }
+
+    /// Whether the key was down at `timestamp`.
+    pub(super) fn is_pressed(&self, timestamp: u32) -> bool {
+        self.key.is_some_and(|(start, duration)| timestamp.wrapping_sub(start) < duration)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gap(lost: u32, pause: u32) -> Gap {
+        Gap { lost, pause }
+    }
+
+    #[test]
+    fn packets_in_a_row_have_no_gap_even_where_the_clock_wraps() {
+        let mut clock = StreamClock::default();
+        assert_eq!(clock.step(u32::MAX - 99, 160), gap(0, 0));
+        assert_eq!(clock.step(60, 160), gap(0, 0));
+    }
+
+    #[test]
+    fn a_loss_and_a_pause_are_told_apart() {
+        let mut clock = StreamClock::default();
+        clock.step(0, 160);
+        clock.arrive(false, 2);
+        assert_eq!(clock.step(480, 160), gap(320, 0));
+        assert_eq!(clock.step(10_000, 160), gap(0, 9_360));
+        clock.arrive(false, 1);
+        assert_eq!(clock.step(11_160, 160), gap(160, 840));
+    }
+
+    #[test]
+    fn losses_around_packets_without_audio_add_up() {
+        let mut clock = StreamClock::default();
+        clock.step(0, 160);
+        clock.arrive(false, 1);
+        clock.arrive(false, 1);
+        assert_eq!(clock.step(1600, 160), gap(320, 1120));
+    }
+
+    #[test]
+    fn a_step_back_or_a_new_source_has_no_gap() {
+        let mut clock = StreamClock::default();
+        clock.step(50_000, 160);
+        clock.arrive(false, 3);
+        assert_eq!(clock.step(40_000, 160), gap(0, 0));
+        clock.arrive(true, 0);
+        assert_eq!(clock.step(90_000, 160), gap(0, 0));
+    }
+
+    #[test]
+    fn a_key_is_down_from_its_start_to_its_duration() {
+        let mut clock = StreamClock::default();
+        assert!(!clock.is_pressed(0));
+        clock.press(u32::MAX - 159, 320);
+        assert!(clock.is_pressed(u32::MAX - 159) && clock.is_pressed(159));
+        assert!(!clock.is_pressed(160) && !clock.is_pressed(u32::MAX - 160));
+        clock.arrive(true, 0);
+        assert!(!clock.is_pressed(0));
+    }
+}

@@ -1,0 +1,313 @@
+//! Where gateways are received: INVITEs become calls, answers carry the headers, results are pushed and polled.
+
+use super::Exchange;
+use super::line::Line;
+use super::session::{Failure, Session};
+use crate::call::identity::{CallNames, IdentityInputs, speaker_id};
+use crate::call::{Call, Standing};
+use crate::config::{Config, InfoRule, Peer};
+use crate::sip::agent::{AgentConfig, Event, Reply};
+use crate::sip::dialog::DialogId;
+use crate::sip::flow::Flow;
+use crate::sip::headers::{Header, HeaderPrefix, info_headers, takes_info, verdict_headers};
+use crate::sip::message::Request;
+use crate::sip::peers::Peers;
+use crate::sip::transport::{Sip, SipCommand, SipConfig};
+use crate::view::Source;
+use jiff::Timestamp;
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How long calls in progress may take to say goodbye when the daemon stops.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// Content types that an INVITE may bring; RFC 9806 writes the metadata's without `+xml`.
+const ACCEPTED: [&str; 4] =
+    ["application/sdp", "multipart/mixed", "application/rs-metadata+xml", "application/rs-metadata"];
+
+/// What the reception keeps between messages.
+#[derive(Debug)]
+pub(super) struct Reception {
+    prefix: HeaderPrefix,
+    /// Commands that do not answer an event: results, hang-ups.
+    outbox: mpsc::UnboundedSender<SipCommand>,
+    sent: Mutex<Option<mpsc::UnboundedReceiver<SipCommand>>>,
+}
+
+impl Reception {
+    pub(super) fn new(config: &Config) -> Self {
+        let (outbox, sent) = mpsc::unbounded_channel();
+        Self { prefix: config.sip.header_prefix.clone(), outbox, sent: Mutex::new(Some(sent)) }
+    }
+
+    /// What the answer about a call says in headers, for a peer that gets them.
+    fn headers(&self, line: &Line) -> Vec<Header> {
+        if line.peer.headers { verdict_headers(&self.prefix, &line.verdict()) } else { Vec::new() }
+    }
+}
+
+impl Exchange {
+    /// How the SIP part is to be started.
+    pub fn sip_config(&self) -> SipConfig {
+        let config = &self.0.config;
+        let networks = config.peers.iter().flat_map(|peer| peer.address.iter().copied());
+        let defaults = AgentConfig::default();
+        SipConfig {
+            listen: config.sip.listen.clone(),
+            agent: AgentConfig {
+                peers: Peers::new(networks),
+                product: config.sip.user_agent.clone(),
+                // Room for re-INVITEs and calls being refused beside those in progress.
+                accept: ACCEPTED.map(str::to_owned).to_vec(),
+                max_dialogs: config.limits.max_calls as usize + defaults.max_dialogs,
+                ..defaults
+            },
+            ..SipConfig::default()
+        }
+    }
+
+    /// Receives calls for as long as the SIP part runs.
+    pub async fn receive_calls(self, mut sip: Sip) {
+        let outbox = self.0.reception.sent.lock().ok().and_then(|mut sent| sent.take());
+        let Some(mut outbox) = outbox else { return };
+        let mut round = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            let command = tokio::select! {
+                event = sip.events.recv() => match event {
+                    Some(event) => self.received(event),
+                    None => return,
+                },
+                command = outbox.recv() => command,
+                _ = round.tick() => { self.0.metrics.sip.mirror(sip.handle.counters()); None }
+            };
+            if let Some(command) = command
+                && sip.handle.send(command).await.is_err()
+            {
+                return;
+            }
+        }
+    }
+
+    /// Says goodbye on all calls, and waits a moment for their last answers.
+    pub async fn hang_up_all(&self) {
+        self.floor().active_mut().for_each(|line| self.hang_up(line));
+        let all_gone = async {
+            while !self.floor().active().is_empty() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, all_gone).await;
+    }
+
+    pub(super) fn hang_up(&self, line: &mut Line) {
+        self.send(SipCommand::Bye(line.dialog));
+    }
+
+    /// Pushes an answer to a gateway that takes it, unless it has been told already.
+    pub(super) fn send_result(&self, line: &mut Line) {
+        let verdict = line.verdict();
+        let news = (verdict.status, verdict.result_id.clone());
+        let due = line.answered && line.takes_info && line.ended.is_none() && verdict.status.is_final();
+        if due && line.told.as_ref() != Some(&news) {
+            self.send(SipCommand::Info(line.dialog, info_headers(&self.0.reception.prefix, &verdict), None));
+            line.told = Some(news);
+        }
+    }
+
+    fn send(&self, command: SipCommand) {
+        // The receiver goes when the daemon stops, and nobody waits for this any more.
+        let _ = self.0.reception.outbox.send(command);
+    }
+
+    fn received(&self, event: Event) -> Option<SipCommand> {
+        match event {
+            Event::Invite { dialog, request, flow } => {
+                Some(SipCommand::Answer(dialog, self.invited(dialog, &request, flow)))
+            }
+            Event::Reinvite { dialog, request, flow } => {
+                Some(SipCommand::Answer(dialog, self.reinvited(dialog, &request, flow)))
+            }
+            Event::Options { key, request, dialog, .. } => {
+                Some(SipCommand::Respond(key, self.polled(&request, dialog)))
+            }
+            Event::Acked { dialog, body } => {
+                let body = body?;
+                let mut floor = self.floor();
+                let line = floor.of_dialog(dialog)?;
+                let refused = line.session.answered(&self.0.engine, &body.bytes).is_err();
+                refused.then_some(SipCommand::Bye(dialog))
+            }
+            Event::Cancelled { dialog } | Event::Ended { dialog, .. } => {
+                self.ended(dialog);
+                None
+            }
+            Event::InfoAnswered { dialog, status } => {
+                if status >= 300 {
+                    self.floor().of_dialog(dialog)?.takes_info = false;
+                }
+                None
+            }
+            Event::Info { .. } => None,
+        }
+    }
+
+    /// Makes a call of an INVITE and answers it.
+    fn invited(&self, dialog: DialogId, request: &Request, flow: Flow) -> Reply {
+        let calls = &self.0.metrics.calls;
+        let address = flow.remote.ip();
+        let Some(peer) = self.0.config.peers.iter().find(|peer| peer.is_at(address)) else {
+            calls.refused.count("unknown-peer");
+            return Reply::new(403);
+        };
+        let opened = self.open(dialog, request, flow, peer);
+        match opened {
+            Ok(reply) => reply,
+            Err(failure) => {
+                calls.refused.count(failure.word());
+                tracing::info!(peer = peer.name, reason = failure.word(), "call refused: {failure}");
+                failure.reply()
+            }
+        }
+    }
+
+    fn open(&self, dialog: DialogId, request: &Request, flow: Flow, peer: &Peer) -> Result<Reply, Failure> {
+        let local = self.media_address(flow);
+        let wanted = self.0.config.sip.media_user.as_deref();
+        let (session, answer) = Session::open(&self.0.engine, request, flow, (local, peer, wanted))?;
+        let names = call_names(&self.0.reception.prefix, request, &session);
+        let mut line = Line {
+            id: new_id(),
+            sip_call_id: request.call_id().to_owned(),
+            names,
+            source: if session.is_recording() { Source::Siprec } else { Source::MediaLeg },
+            address: flow.remote.ip(),
+            peer: peer.clone(),
+            dialog,
+            slot: Some(session.slot()),
+            call: Call::new(self.0.policy, session.obstacle()),
+            session,
+            takes_info: peer.headers && takes_results(peer, request),
+            answered: false,
+            told: None,
+            codec: None,
+            started: Timestamp::now(),
+            ended: None,
+            told_s: 0,
+        };
+        self.claim(&mut line, request);
+        self.carry_out(&mut line);
+        line.answered = true;
+        let verdict = line.verdict();
+        line.told = Some((verdict.status, verdict.result_id));
+        let mut reply = Reply::new(200).body("application/sdp", answer);
+        reply.headers = self.0.reception.headers(&line);
+        self.0.metrics.calls.started.count(line.source.as_str());
+        tracing::info!(call = line.id, peer = peer.name, source = line.source.as_str(), "call");
+        self.publish("call-started", Some(line.view()), None);
+        self.floor().add(line);
+        Ok(reply)
+    }
+
+    /// Applies a changed session: hold, resume, moved media, new metadata.
+    fn reinvited(&self, dialog: DialogId, request: &Request, flow: Flow) -> Reply {
+        let local = self.media_address(flow);
+        let mut floor = self.floor();
+        let Some(line) = floor.of_dialog(dialog) else { return Reply::new(481) };
+        let rule = line.peer.caller.clone();
+        match line.session.change(&self.0.engine, request, flow, (local, &rule)) {
+            Ok(answer) => {
+                line.call.set_obstacle(line.session.obstacle(), Timestamp::now());
+                self.carry_out(line);
+                let mut reply = Reply::new(200).body("application/sdp", answer);
+                reply.headers = self.0.reception.headers(line);
+                reply
+            }
+            Err(failure) => failure.reply(),
+        }
+    }
+
+    /// Answers a question about a call, or whether anybody is there at all.
+    fn polled(&self, request: &Request, dialog: Option<DialogId>) -> Reply {
+        let mut floor = self.floor();
+        let query = request.headers.get(&self.0.reception.prefix.call()).map(str::trim);
+        let line = match (query, dialog) {
+            (Some(name), _) => floor.find_mut(name),
+            (None, Some(dialog)) => floor.of_dialog(dialog),
+            (None, None) => return Reply::new(200),
+        };
+        let Some(line) = line else {
+            return Reply { reason: Some("No Such Call".to_owned()), ..Reply::new(404) };
+        };
+        self.hear(line);
+        self.carry_out(line);
+        Reply { headers: self.0.reception.headers(line), ..Reply::new(200) }
+    }
+
+    fn ended(&self, dialog: DialogId) {
+        let now = Timestamp::now();
+        let mut floor = self.floor();
+        if let Some(line) = floor.of_dialog(dialog)
+            && line.ended.is_none()
+        {
+            self.hear(line);
+            line.ended = Some(now);
+            line.call.end(now);
+            self.carry_out(line);
+            tracing::info!(call = line.id, "call ended");
+            self.publish("call-ended", Some(line.view()), None);
+        }
+        self.clear_away(&mut floor);
+    }
+
+    fn claim(&self, line: &mut Line, request: &Request) {
+        let speaker_header = self.0.reception.prefix.speaker();
+        let believed = |name: &str| line.peer.may_claim || !name.eq_ignore_ascii_case(&speaker_header);
+        let headers: Vec<(&str, &str)> = request
+            .headers
+            .iter()
+            .map(|header| (header.name(), header.value()))
+            .filter(|(name, _)| believed(name))
+            .collect();
+        let inputs = IdentityInputs {
+            speaker_header: &speaker_header,
+            headers: &headers,
+            caller_aor: line.session.caller_aor(),
+        };
+        if let Some(speaker) = speaker_id(&self.0.config.identity.rules, &inputs) {
+            let standing: Standing = self.standing(&speaker);
+            line.call.claim(speaker, standing, Timestamp::now());
+        }
+    }
+
+    /// Address that gateways send audio to.
+    fn media_address(&self, flow: Flow) -> (IpAddr, IpAddr) {
+        let local = flow.local.ip();
+        (local, self.0.config.sip.advertise.unwrap_or(local))
+    }
+}
+
+/// Whether results are pushed within the call: a gateway that did not ask for them may choke on an INFO.
+fn takes_results(peer: &Peer, request: &Request) -> bool {
+    match peer.info {
+        InfoRule::Always => true,
+        InfoRule::Never => false,
+        InfoRule::Auto => takes_info(request.headers.all("Recv-Info")),
+    }
+}
+
+/// All names that the call may be asked for by.
+fn call_names(prefix: &HeaderPrefix, request: &Request, session: &Session) -> CallNames {
+    let named = [prefix.call(), "X-Orig-Call-ID".to_owned()];
+    let given = named.iter().filter_map(|name| request.headers.get(name));
+    let session_id = request.headers.get("Session-ID");
+    CallNames::collect(std::iter::once(request.call_id()).chain(given), session.recording(), session_id)
+}
+
+/// A name for a call that says nothing and is never used twice.
+fn new_id() -> String {
+    let random: [u8; 6] = ring::rand::generate(&ring::rand::SystemRandom::new())
+        .map_or_else(|_| std::array::from_fn(|_| 0), |random: ring::rand::Random<[u8; 6]>| random.expose());
+    random.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,281 @@
+//! The media session of a call: what was offered and answered, which stream is whose.
+
+use crate::config::Peer;
+use crate::engine::{CallSlot, Engine, EngineError, MediaSource, StreamId, StreamRole};
+use crate::pii::Pii;
+use crate::sip::agent::Reply;
+use crate::sip::flow::Flow;
+use crate::sip::message::Request;
+use crate::sip::offer_answer::{Leg, MediaPlan, Negotiation, Refusal, Told};
+use crate::sip::siprec::{Bodies, CallerChoice, CallerRule, choose_caller};
+use crate::verdict::Reason;
+use crate::wire::multipart::MultipartError;
+use crate::wire::rs_metadata::Recording;
+use crate::wire::sdp::{Description, SdpError};
+use std::net::IpAddr;
+
+/// Why a session is refused.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// Not called at the address where media legs are taken.
+    #[error("no media leg is taken at this user part")]
+    NotHere,
+    /// The multipart body cannot be split.
+    #[error("the body: {0}")]
+    Multipart(#[from] MultipartError),
+    /// The description cannot be read.
+    #[error("the SDP: {0}")]
+    Sdp(#[from] SdpError),
+    /// A recording session without a description.
+    #[error("a recording session needs an SDP offer")]
+    NoOffer,
+    /// Nothing offered can be heard.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    /// No slot or no port is free.
+    #[error("{0}")]
+    Engine(#[from] EngineError),
+}
+
+impl Failure {
+    /// Word for metrics and logs.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::NotHere => "not-here",
+            Self::Multipart(_) => "bad-multipart",
+            Self::Sdp(_) => "bad-sdp",
+            Self::NoOffer => "no-offer",
+            Self::Refused(_) => "no-codec",
+            Self::Engine(EngineError::PoolFull(_)) => "full",
+            Self::Engine(_) => "no-port",
+        }
+    }
+
+    /// The SIP answer that says so.
+    pub(super) fn reply(&self) -> Reply {
+        match self {
+            Self::NotHere => Reply::new(404),
+            Self::Refused(refusal) => Reply::new(Refusal::STATUS).header("Warning", &refusal.warning()),
+            Self::Engine(_) => Reply::new(503).header("Retry-After", "5"),
+            fault => Reply { reason: Some(format!("Bad Request ({fault})")), ..Reply::new(400) },
+        }
+    }
+}
+
+/// One accepted line of media.
+#[derive(Clone, Copy, Debug)]
+struct Stream {
+    m_line: usize,
+    id: StreamId,
+    port: u16,
+}
+
+/// The session of one dialog.
+#[derive(Debug)]
+pub(super) struct Session {
+    slot: CallSlot,
+    leg: Leg,
+    told: Told,
+    streams: Vec<Stream>,
+    recording: Option<Recording>,
+    caller: Result<CallerChoice, Reason>,
+    /// Whether the caller's line offers a codec that we decode.
+    decodable: bool,
+    peer: IpAddr,
+}
+
+impl Session {
+    /// Opens the session that an INVITE offers; gives the text of the answer.
+    ///
+    /// `local`: the address that media arrives at, and the one to tell the peer.
+    pub(super) fn open(
+        engine: &Engine,
+        request: &Request,
+        flow: Flow,
+        (local, peer, media_user): ((IpAddr, IpAddr), &Peer, Option<&str>),
+    ) -> Result<(Self, String), Failure> {
+        let bodies = bodies(request)?;
+        let leg = leg(request, &bodies);
+        if leg == Leg::Plain && media_user.is_some_and(|user| !is_user(request, user)) {
+            return Err(Failure::NotHere);
+        }
+        let slot = engine.open_call(true)?;
+        let mut session = Self {
+            slot,
+            leg,
+            told: Told::new(session_id()),
+            streams: Vec::new(),
+            recording: None,
+            caller: Err(Reason::CallerUnknown),
+            decodable: true,
+            peer: flow.remote.ip(),
+        };
+        let answered = session.negotiate(engine, &bodies, local, &peer.caller);
+        match answered {
+            Ok(answer) => Ok((session, answer)),
+            Err(failure) => {
+                engine.close_call(slot);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Applies a re-INVITE; gives the text of the answer. On failure everything stays as it was.
+    pub(super) fn change(
+        &mut self,
+        engine: &Engine,
+        request: &Request,
+        flow: Flow,
+        (local, rule): ((IpAddr, IpAddr), &CallerRule),
+    ) -> Result<String, Failure> {
+        self.peer = flow.remote.ip();
+        self.negotiate(engine, &bodies(request)?, local, rule)
+    }
+
+    /// Applies the answer to an offer of ours, which came with the ACK.
+    pub(super) fn answered(&mut self, engine: &Engine, sdp: &[u8]) -> Result<(), Failure> {
+        let plans = self.told.accept(&Description::parse(sdp)?)?;
+        self.apply(engine, &plans, &CallerRule::Auto)
+    }
+
+    /// The slot of the call.
+    pub(super) fn slot(&self) -> CallSlot {
+        self.slot
+    }
+
+    /// Whether this is a recording session.
+    pub(super) fn is_recording(&self) -> bool {
+        self.leg == Leg::Siprec
+    }
+
+    /// Why the caller's audio cannot be judged, if so.
+    pub(super) fn obstacle(&self) -> Option<Reason> {
+        let undecodable = (!self.decodable).then_some(Reason::UnsupportedCodec);
+        self.caller.as_ref().err().copied().or(undecodable)
+    }
+
+    /// Address of the caller in the metadata.
+    pub(super) fn caller_aor(&self) -> Option<&Pii<String>> {
+        self.caller.as_ref().ok()?.aor.as_ref()
+    }
+
+    /// Metadata of a recording session.
+    pub(super) fn recording(&self) -> Option<&Recording> {
+        self.recording.as_ref()
+    }
+
+    fn negotiate(
+        &mut self,
+        engine: &Engine,
+        bodies: &Bodies<'_>,
+        (local, told): (IpAddr, IpAddr),
+        rule: &CallerRule,
+    ) -> Result<String, Failure> {
+        let newer = bodies.metadata.and_then(metadata);
+        let Some(sdp) = bodies.sdp else { return self.offer(engine, local, told) };
+        let offer = Description::parse(sdp)?;
+        let negotiation = Negotiation::new(&offer, self.leg)?;
+        let ports = negotiation.accepted().iter().map(|&m_line| self.port(engine, m_line, local));
+        let ports: Vec<u16> = ports.collect::<Result<_, _>>()?;
+        if let Some(newer) = newer {
+            match &mut self.recording {
+                Some(recording) => recording.update(newer),
+                None => self.recording = Some(newer),
+            }
+        }
+        let answer = negotiation.answer(told, &ports, &mut self.told);
+        self.apply(engine, &answer.plans, rule)?;
+        Ok(answer.sdp)
+    }
+
+    /// Our own offer, for an INVITE without one.
+    fn offer(&mut self, engine: &Engine, local: IpAddr, told: IpAddr) -> Result<String, Failure> {
+        if self.leg == Leg::Siprec && self.streams.is_empty() {
+            return Err(Failure::NoOffer);
+        }
+        let port = self.port(engine, 0, local)?;
+        Ok(self.told.offer(told, port))
+    }
+
+    /// Port of a line: the one it has, or a new one.
+    fn port(&mut self, engine: &Engine, m_line: usize, local: IpAddr) -> Result<u16, Failure> {
+        if let Some(stream) = self.streams.iter().find(|stream| stream.m_line == m_line) {
+            return Ok(stream.port);
+        }
+        let (id, port) = engine.open_stream(self.slot, local, StreamRole::Other)?;
+        self.streams.push(Stream { m_line, id, port });
+        Ok(port)
+    }
+
+    /// Tells the engine what was agreed, and whose streams they are.
+    fn apply(&mut self, engine: &Engine, plans: &[MediaPlan], rule: &CallerRule) -> Result<(), Failure> {
+        self.caller = match self.leg {
+            Leg::Plain => plain_caller(plans, self.caller.as_ref().ok()),
+            Leg::Siprec => choose_caller(rule, plans, self.recording.as_ref(), self.caller.as_ref().ok()),
+        };
+        let caller = self.caller.as_ref().ok().map(|choice| choice.m_line);
+        for stream in &self.streams {
+            let plan = plans.iter().find(|plan| plan.m_line == stream.m_line);
+            if caller == Some(stream.m_line) {
+                self.decodable = plan.is_none_or(|plan| plan.codec.is_some());
+            }
+            let role = if caller == Some(stream.m_line) { StreamRole::Caller } else { StreamRole::Other };
+            engine.set_role(stream.id, role)?;
+            engine.set_remote(stream.id, source(plan, self.peer))?;
+        }
+        Ok(())
+    }
+}
+
+/// A plain leg carries the caller alone; a hold takes nothing away from that.
+fn plain_caller(plans: &[MediaPlan], earlier: Option<&CallerChoice>) -> Result<CallerChoice, Reason> {
+    use crate::sip::siprec::ChosenBy::Earlier;
+    let m_line = plans.first().map(|plan| plan.m_line).or(earlier.map(|choice| choice.m_line)).unwrap_or(0);
+    Ok(CallerChoice { m_line, participant: None, aor: None, by: Earlier })
+}
+
+/// Where a stream's packets come from; a line that is no longer agreed on sends nothing.
+fn source(plan: Option<&MediaPlan>, peer: IpAddr) -> MediaSource {
+    MediaSource {
+        signalled: plan.and_then(|plan| plan.remote),
+        peer,
+        payloads: plan.map(|plan| plan.payloads.clone()).unwrap_or_default(),
+        sending: plan.is_some_and(|plan| plan.sending),
+    }
+}
+
+fn bodies(request: &Request) -> Result<Bodies<'_>, Failure> {
+    match request.content_type() {
+        Some(content_type) if !request.body.is_empty() => Ok(Bodies::find(content_type, &request.body)?),
+        _ => Ok(Bodies::default()),
+    }
+}
+
+/// Metadata that cannot be read is no reason to refuse a call: a rule of the peer may still name the caller's
+/// stream, and otherwise the answer says that nobody knows it.
+fn metadata(bytes: &[u8]) -> Option<Recording> {
+    match Recording::parse(bytes) {
+        Ok(recording) => Some(recording),
+        Err(error) => {
+            tracing::warn!(%error, "recording metadata cannot be read");
+            None
+        }
+    }
+}
+
+/// A recording session says so by its Require, or at least by what it brings.
+fn leg(request: &Request, bodies: &Bodies<'_>) -> Leg {
+    let says_so = request.headers.lists_token("Require", "siprec");
+    if says_so || bodies.metadata.is_some() { Leg::Siprec } else { Leg::Plain }
+}
+
+fn is_user(request: &Request, user: &str) -> bool {
+    request.uri.user().is_some_and(|found| found.reveal() == user)
+}
+
+/// A number that no other session of this daemon has (RFC 8866 section 5.2 suggests the time).
+fn session_id() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(1, |since| u64::try_from(since.as_micros()).unwrap_or(1))
+}

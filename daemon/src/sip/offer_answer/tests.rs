@@ -1,0 +1,205 @@
+//! Tests of offer and answer.
+
+use super::*;
+use proptest::prelude::*;
+
+const US: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 9));
+
+fn read(text: &str) -> Description {
+    Description::parse(text.as_bytes()).unwrap()
+}
+
+fn plain(media: &str) -> String {
+    format!("v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n{media}")
+}
+
+/// The answer's media section, and its plans.
+fn answer(offer: &str, leg: Leg, ports: &[u16]) -> Result<(String, Vec<MediaPlan>), Refusal> {
+    let offer = read(offer);
+    let answer = Negotiation::new(&offer, leg)?.answer(US, ports, &mut Told::new(14));
+    let head = "v=0\r\no=- 7 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n";
+    let media = answer.sdp.strip_prefix(head).unwrap_or_else(|| panic!("{}", answer.sdp));
+    Ok((media.replace("\r\n", "\n"), answer.plans))
+}
+
+#[test]
+fn a_plain_leg_gets_the_first_codec_that_we_decode() {
+    let offer = plain(
+        "m=video 4002 RTP/AVP 96\r\nm=audio 4000 RTP/AVP 18 8 0 96 101 13\r\na=rtpmap:96 telephone-event/48000\r\n\
+         a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:30\r\nm=audio 4004 RTP/AVP 0\r\n",
+    );
+    let (media, plans) = answer(&offer, Leg::Plain, &[40000]).unwrap();
+    let expected = "m=video 0 RTP/AVP 96\nm=audio 40000 RTP/AVP 8 101\na=rtpmap:8 PCMA/8000\n\
+        a=rtpmap:101 telephone-event/8000\na=fmtp:101 0-16\na=ptime:30\na=recvonly\nm=audio 0 RTP/AVP 0\n";
+    assert_eq!(media, expected);
+    let [plan] = &plans[..] else { panic!("one plan") };
+    assert_eq!((plan.m_line, plan.local_port, plan.codec), (1, 40000, Some(Codec::Pcma)));
+    assert_eq!(plan.remote, Some("192.0.2.1:4000".parse().unwrap()));
+    assert_eq!(plan.remote_rtcp, Some("192.0.2.1:4001".parse().unwrap()));
+    assert_eq!((plan.telephone_event, plan.comfort_noise, plan.ptime_ms), (Some(101), Some(13), Some(30)));
+    assert_eq!(plan.payloads.get(101), Payload::TelephoneEvent);
+    assert_eq!(plan.payloads.get(0), Payload::Audio(Codec::Pcmu), "what was not chosen may still come");
+    assert!(plan.sending);
+}
+
+#[test]
+fn a_recording_session_gets_the_whole_list_back() {
+    let offer = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n\
+        m=audio 4000 RTP/AVP 111 0 101 19\r\nc=IN IP4 192.0.2.1\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 stereo=0\r\n\
+        a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=rtpmap:19 CN/8000\r\na=label:10\r\na=sendonly\r\n\
+        m=audio 4002 RTP/AVP 9 20\r\nc=IN IP4 0.0.0.0\r\na=label:20\r\na=inactive\r\n\
+        m=audio 4004 RTP/AVP 0\r\na=label:30\r\nm=audio 0 RTP/AVP 0\r\nm=audio 4006 RTP/SAVP 0\r\n";
+    let (media, plans) = answer(offer, Leg::Siprec, &[40000, 40002]).unwrap();
+    let expected = "m=audio 40000 RTP/AVP 0 111 101 19\na=rtpmap:0 PCMU/8000\na=rtpmap:111 opus/48000/2\na=fmtp:111 stereo=0\n\
+        a=rtpmap:101 telephone-event/8000\na=fmtp:101 0-16\na=rtpmap:19 CN/8000\na=label:10\na=recvonly\n\
+        m=audio 40002 RTP/AVP 9 20\na=rtpmap:9 G722/8000\na=label:20\na=inactive\n\
+        m=audio 0 RTP/AVP 0\nm=audio 0 RTP/AVP 0\nm=audio 0 RTP/SAVP 0\n";
+    assert_eq!(media, expected, "a line without a port of ours is refused");
+    let summary: Vec<_> = plans
+        .iter()
+        .map(|it| (it.m_line, it.label.as_deref(), it.codec, it.remote.is_some(), it.sending))
+        .collect();
+    assert_eq!(
+        summary,
+        [(0, Some("10"), Some(Codec::Pcmu), true, true), (1, Some("20"), None, false, false)]
+    );
+    assert_eq!(plans[0].payloads.get(111), Payload::Unknown);
+}
+
+#[test]
+fn directions_are_answered_in_kind() {
+    for (offered, answered, sending) in [
+        ("", "recvonly", true),
+        ("a=sendrecv\r\n", "recvonly", true),
+        ("a=sendonly\r\n", "recvonly", true),
+        ("a=recvonly\r\n", "inactive", false),
+        ("a=inactive\r\n", "inactive", false),
+    ] {
+        for leg in [Leg::Plain, Leg::Siprec] {
+            let (media, plans) =
+                answer(&plain(&format!("m=audio 4000 RTP/AVP 0\r\n{offered}")), leg, &[40000]).unwrap();
+            assert!(media.ends_with(&format!("a={answered}\n")), "{offered} {media}");
+            assert_eq!(plans[0].sending, sending, "{offered}");
+        }
+    }
+}
+
+#[test]
+fn refusals_say_why() {
+    for (media, plain_leg, siprec) in [
+        ("", Some(Refusal::NoAudio), None),
+        ("m=video 4000 RTP/AVP 96\r\n", Some(Refusal::NoAudio), None),
+        ("m=audio 0 RTP/AVP 0\r\n", None, None),
+        (
+            "m=audio 4000 RTP/AVP 18 101\r\na=rtpmap:101 telephone-event/8000\r\n",
+            Some(Refusal::NoCodec),
+            Some(Refusal::NoCodec),
+        ),
+        (
+            "m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 PCMU/16000\r\n",
+            Some(Refusal::NoCodec),
+            Some(Refusal::NoCodec),
+        ),
+        (
+            "m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 PCMU/8000/2\r\n",
+            Some(Refusal::NoCodec),
+            Some(Refusal::NoCodec),
+        ),
+        ("m=audio 4000 RTP/SAVP 0\r\n", Some(Refusal::Srtp), Some(Refusal::Srtp)),
+        ("m=audio 4000 UDP/TLS/RTP/SAVPF 0\r\n", Some(Refusal::Srtp), Some(Refusal::Srtp)),
+        ("m=audio 4000 TCP/MRCPv2 1\r\n", Some(Refusal::NoAudio), Some(Refusal::NoAudio)),
+        ("m=audio 4000 RTP/AVPF 96\r\na=rtpmap:96 pcma/8000/1\r\n", None, None),
+    ] {
+        for (leg, expected) in [(Leg::Plain, plain_leg), (Leg::Siprec, siprec)] {
+            assert_eq!(answer(&plain(media), leg, &[40000]).err(), expected, "{leg:?} {media}");
+        }
+    }
+    assert_eq!(Refusal::Srtp.warning(), "302 vouch \"SRTP is not supported; offer RTP/AVP\"");
+}
+
+#[test]
+fn the_version_grows_with_what_the_answer_says() {
+    let talk = plain("m=audio 4000 RTP/AVP 0\r\na=sendonly\r\n");
+    let hold = talk.replace("sendonly", "inactive");
+    let mut told = Told::new(u64::MAX);
+    let mut version = |offer: &str, port| {
+        let offer = read(offer);
+        let sdp = Negotiation::new(&offer, Leg::Plain).unwrap().answer(US, &[port], &mut told).sdp;
+        let origin = sdp.lines().nth(1).unwrap().to_owned();
+        origin.strip_prefix("o=- 9223372036854775807 ").unwrap().split(' ').next().unwrap().to_owned()
+    };
+    let versions =
+        [version(&talk, 4), version(&talk, 4), version(&hold, 4), version(&talk, 4), version(&talk, 6)];
+    assert_eq!(versions, ["1", "1", "2", "3", "4"]);
+}
+
+#[test]
+fn an_invite_without_an_offer_gets_ours() {
+    let mut told = Told::new(2);
+    let offer = told.offer(US, 40000);
+    assert_eq!(told.offer(US, 5), offer, "asked again, we say the same");
+    let ours = read(&offer);
+    assert_eq!((ours.media[0].port, ours.media[0].payloads.len()), (40000, 3));
+    let answered = |text: &str| told.accept(&read(&plain(text)));
+    let plans = answered("m=audio 4000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendonly\r\n")
+        .unwrap();
+    assert_eq!((plans[0].codec, plans[0].local_port, plans[0].sending), (Some(Codec::Pcma), 40000, true));
+    assert_eq!(answered("m=audio 0 RTP/AVP 8\r\n"), Err(Refusal::NoAudio));
+    assert_eq!(answered(""), Err(Refusal::NoAudio));
+    assert_eq!(answered("m=audio 4000 RTP/AVP 18\r\n"), Err(Refusal::NoCodec));
+}
+
+#[test]
+fn answers_speak_ipv6_too() {
+    let offer = read("v=0\nc=IN IP6 2001:db8::1\nm=audio 4000 RTP/AVP 0\n");
+    let us = "2001:db8::2".parse().unwrap();
+    let answer = Negotiation::new(&offer, Leg::Plain).unwrap().answer(us, &[40000], &mut Told::new(2));
+    assert!(answer.sdp.contains("\r\nc=IN IP6 2001:db8::2\r\n"), "{}", answer.sdp);
+    assert_eq!(answer.plans[0].remote, Some("[2001:db8::1]:4000".parse().unwrap()));
+}
+
+/// Kind, port, transport, payload types and an attribute.
+fn any_line() -> impl Strategy<Value = (String, u16, String, Vec<u8>, String)> {
+    let attribute = "(sendonly|inactive|label:[ -~]{0,9}|ptime:2|rtcp:9)";
+    ("(audio|video)", 0..3_u16, "RTP/(AVP|SAVP|AVPF)", proptest::collection::vec(0..128_u8, 1..6), attribute)
+}
+
+/// Payload types of a line, in order of their numbers.
+fn numbers(media: &Media) -> Vec<u8> {
+    let mut all: Vec<_> = media.payloads.iter().map(|it| it.number).collect();
+    all.sort_unstable();
+    all
+}
+
+proptest! {
+    /// RFC 3264 section 6: as many lines as offered, in their order; and of a recording session, all payload
+    /// types.
+    #[test]
+    fn every_answer_fits_its_offer(
+        lines in proptest::collection::vec(any_line(), 0..6),
+        siprec: bool,
+        ports in proptest::collection::vec(1..9_u16, 0..6),
+    ) {
+        let mut text = plain("");
+        for (kind, port, protocol, formats, attribute) in &lines {
+            let formats = formats.iter().map(u8::to_string).collect::<Vec<_>>().join(" ");
+            text.push_str(&format!("m={kind} {port} {protocol} {formats}\r\na={attribute}\r\n"));
+        }
+        let offer = read(&text);
+        let leg = if siprec { Leg::Siprec } else { Leg::Plain };
+        let Ok(negotiation) = Negotiation::new(&offer, leg) else { return Ok(()) };
+        let answer = negotiation.answer(US, &ports, &mut Told::new(2));
+        let answered = read(&answer.sdp);
+        prop_assert_eq!(answered.media.len(), offer.media.len());
+        for (ours, theirs) in answered.media.iter().zip(&offer.media) {
+            prop_assert_eq!((&ours.kind, &ours.protocol), (&theirs.kind, &theirs.protocol));
+            prop_assert!(!ours.direction.sends() || ours.port == 0);
+            if siprec && ours.port != 0 {
+                prop_assert_eq!(numbers(ours), numbers(theirs));
+                prop_assert_eq!(&ours.label, &theirs.label);
+            }
+        }
+        let in_use = (0..answered.media.len()).filter(|&line| answered.media[line].port != 0);
+        prop_assert!(in_use.eq(answer.plans.iter().map(|plan| plan.m_line)));
+    }
+}

@@ -1,0 +1,46 @@
+//! All development trials, from recording to score, through the shipped model and calibration.
+//!
+//! Needs the development corpora: folder `shared` beside the repository, or `VOUCH_SHARED`. A few minutes on two cores.
+
+use std::path::{Path, PathBuf};
+use vouch::trials::report::Report;
+use vouch::trials::{DEFAULT_THRESHOLD, TrialsRequest, outcomes};
+
+fn shared() -> PathBuf {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    std::env::var_os("VOUCH_SHARED").map_or_else(beside, PathBuf::from)
+}
+
+#[test]
+fn development_trials_meet_the_bounds() {
+    let root = shared().join("corpora/dev-telephone");
+    let list = root.join("trials.csv");
+    if !list.exists() {
+        eprintln!("SKIPPED: {} is not there", list.display());
+        return;
+    }
+    let request = TrialsRequest {
+        list,
+        root,
+        scores: None,
+        narrowband: false,
+        enroll_speech_s: 30.0,
+        test_speech_s: 10.0,
+        threshold: DEFAULT_THRESHOLD,
+        json: true,
+    };
+    let made = outcomes(&request).unwrap();
+    let report = Report::of(&made.list, &made.outcomes, request.threshold);
+    let mut printed = Vec::new();
+    report.print_table(&mut printed).unwrap();
+    println!("{}", String::from_utf8(printed).unwrap());
+
+    let (metrics, _) = report.rates.unwrap();
+    assert!(report.inconclusive() <= 0.02, "{:.4} of the trials got no figures", report.inconclusive());
+    assert!(metrics.eer <= 0.015, "EER {:.4}", metrics.eer);
+    assert!(metrics.frr_at_far[0] <= 0.05, "FRR {:.4} at FAR 1 %", metrics.frr_at_far[0]);
+    // What an administrator is told about a threshold of 90, and about typical scores.
+    assert!(metrics.far <= 0.001, "FAR {:.5} at 90", metrics.far);
+    assert!(report.target_median > Some(97.0), "genuine median {:?}", report.target_median);
+    assert!(report.non_target_median < Some(10.0), "impostor median {:?}", report.non_target_median);
+}
