@@ -69,6 +69,11 @@ impl<'m> Network<'m> {
         Err(ModelError::Truncated)
     }
 
+    /// Name of the kernel that runs the network.
+    pub fn kernel_name(&self) -> &'static str {
+        "scalar"
+    }
+
     /// Version of the model, stored with every voiceprint.
     pub fn version(&self) -> u32 {
         0
@@ -88,3 +93,10 @@ impl<'m> Network<'m> {
         Err(EmbedError::TooFewFrames)
     }
 }
+
+impl core::fmt::Display for ModelError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+impl core::error::Error for ModelError {}

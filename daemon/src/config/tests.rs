@@ -138,7 +138,10 @@ fn keys_that_contradict_each_other_are_refused() {
             "vouchd.toml:3: limits.max-calls: 100 calls need 400 RTP ports",
         ),
         ("[identity]\nextra-header = \"X-C\"", "vouchd.toml:3: identity.extra-header: "),
-        ("[identity]\nsources = [\"header:a b\"]", "vouchd.toml:3: identity.sources: `header:a b` is no identity"),
+        (
+            "[identity]\nsources = [\"header:a b\"]",
+            "vouchd.toml:3: identity.sources: `header:a b` is no identity",
+        ),
         (
             "[store]\nkey = \"file:/var/lib/vouch/store/key\"",
             "vouchd.toml:3: store.key: lies inside the store",

@@ -158,12 +158,12 @@ impl Exchange {
     }
 }
 
-/// The voice of `needed` frames of net speech in recordings; fewer are refused.
-fn hear(engine: &Engine, recordings: &[Recording], needed: usize) -> Result<Voice, AskError> {
-    let made = engine.embed_recordings(recordings, needed);
+/// The voice of `frames` frames of net speech in recordings; fewer are refused.
+fn hear(engine: &Engine, recordings: &[Recording], frames: usize) -> Result<Voice, AskError> {
+    let made = engine.embed_recordings(recordings, frames);
     let embedding = made.map_err(|problem| AskError::Invalid(problem.to_string()))?;
-    // Whatever the rate of the recordings, a voiceprint must serve on the telephone.
-    Ok(Voice { embedding: Pii::new(embedding), band: Band::Narrow, net_speech_ms: needed as u32 * 10 })
+    // Whatever the rate of the recordings, the voiceprint is made to serve on the telephone.
+    Ok(Voice { embedding: Pii::new(embedding), band: Band::Narrow, net_speech_ms: frames as u32 * 10 })
 }
 
 /// A stored voiceprint as the decision takes it.

@@ -8,8 +8,6 @@
 mod build;
 mod fields;
 mod headers;
-#[cfg(test)]
-mod torture;
 
 pub use build::{Body, Builder};
 pub use fields::{CSeq, NameAddr, Via, parse_number};
@@ -18,11 +16,37 @@ pub use headers::{Header, Headers, MAX_HEADERS};
 use super::params::{Fault, Params, is_token};
 use super::uri::{Host, Uri, UriParts};
 use crate::pii::Pii;
+use bytes::Bytes;
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::Deref;
 
 /// Largest message, headers and body: what a UDP datagram can hold.
 pub const MAX_MESSAGE: usize = 65_535;
+
+/// A message as it goes over the wire. Its `Debug` shows the length alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Wire(Bytes);
+
+impl<T: Into<Bytes>> From<T> for Wire {
+    fn from(bytes: T) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl Deref for Wire {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
 
 /// Where in a message something is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,9 +113,9 @@ impl MessageError {
 pub struct Refusal {
     /// What is wrong.
     pub error: MessageError,
-    /// The headers that could be read, and the top Via; `None` where no answer is possible: a
-    /// response, an ACK, or no top Via to send it to.
-    pub answer: Option<(Headers, Via)>,
+    /// The headers that could be read, and the top Via if it could; `None` where no answer is possible: a
+    /// response, an ACK, or no Via at all.
+    pub answer: Option<(Headers, Option<Via>)>,
 }
 
 /// Method of a request; case counts.
@@ -368,11 +392,11 @@ enum StartLine<'a> {
 }
 
 impl StartLine<'_> {
-    fn answer(&self, headers: Headers) -> Option<(Headers, Via)> {
+    fn answer(&self, headers: Headers) -> Option<(Headers, Option<Via>)> {
         match self {
             Self::Response { .. } | Self::Request { method: "ACK", .. } => None,
             Self::Request { .. } => {
-                let via = headers.list("Via").next().and_then(|via| Via::parse(via).ok())?;
+                let via = Via::parse(headers.list("Via").next()?).ok();
                 Some((headers, via))
             }
         }

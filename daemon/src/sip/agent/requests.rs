@@ -2,12 +2,11 @@
 
 use super::super::dialog::{Dialog, DialogId, DialogKey};
 use super::super::flow::Flow;
-use super::super::message::{Body, Method, Request};
+use super::super::message::{Body, Method, Request, Wire};
 use super::super::session::{MIN_INTERVAL, SessionTimer};
 use super::super::transaction::{ServerKey, ServerTransaction, Tick};
 use super::super::uri::Scheme;
 use super::{ALLOW, Agent, EndReason, Event, Reply, RequestKey, Server, TimerKey, answer_flow};
-use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -334,7 +333,7 @@ impl Agent {
     }
 
     /// Gives the answer of a transaction, provisional or final.
-    pub(super) fn send_reply(&mut self, id: u64, reply: Reply, now: Instant) -> Option<Bytes> {
+    pub(super) fn send_reply(&mut self, id: u64, reply: Reply, now: Instant) -> Option<Wire> {
         let request = self.open_request(id)?;
         let dialog = self.servers.get(&id)?.dialog.and_then(|dialog| self.dialogs.get(&dialog));
         let tag = dialog.map(|dialog| dialog.local_tag().to_owned());
@@ -431,7 +430,7 @@ pub(super) fn agree_on_timer(dialog: &mut Dialog, request: &Request) -> Vec<(Str
 }
 
 /// `100 Trying`, which takes over Timestamp and adds no tag (RFC 3261 section 8.2.6).
-fn trying(request: &Request) -> Bytes {
+fn trying(request: &Request) -> Wire {
     let copied = ["Via", "From", "To", "Call-ID", "CSeq", "Timestamp"];
     let builder = super::Builder::response(100, None);
     copied.iter().fold(builder, |builder, name| builder.copy(&request.headers, name)).finish(None)
