@@ -101,8 +101,8 @@ impl Listener {
         let now = Waiting { mel: log_mel(self.band, samples), figures: FrameFigures::of(newest) };
         let judged = self.detector.judge(&now.mel);
         match self.onset.next(judged) {
-            Step::Drop => self.tally.pause(now.figures),
-            Step::DropAll => self.waiting.clear(),
+            Step::Pause => self.tally.pause(now.figures),
+            Step::Drop => self.waiting.clear(),
             Step::Noise => {
                 self.waiting.clear();
                 self.detector.was_noise();

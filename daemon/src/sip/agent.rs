@@ -353,7 +353,7 @@ impl Agent {
         self.counters.refused_peers.add();
         if let Ok(Message::Request(mut request)) = Message::parse(bytes) {
             request.stamp(flow.remote);
-            self.refuse(&request, flow, Reply::new(403));
+            self.refuse(&request, flow, &Reply::new(403));
         }
     }
 
@@ -379,12 +379,12 @@ impl Agent {
 
     /// Answers without keeping anything: the request, sent again, gets the same answer again (RFC 3261 section
     /// 8.2.7). An ACK gets none.
-    fn refuse(&mut self, request: &Request, flow: Flow, reply: Reply) {
+    fn refuse(&mut self, request: &Request, flow: Flow, reply: &Reply) {
         if request.method == super::message::Method::Ack {
             return;
         }
         let tag = self.stateless_tag(&request.headers);
-        let bytes = self.response(request, &tag, &reply).finish(reply.body.as_ref());
+        let bytes = self.response(request, &tag, reply).finish(reply.body.as_ref());
         self.send(answer_flow(flow, &request.essentials.via), bytes);
     }
 

@@ -114,7 +114,7 @@ impl Dialog {
             remote: invite.headers.get("From").unwrap_or_default().to_owned(),
             route_set,
             target,
-            behind_nat: invite.essentials.via.params.has("received"),
+            behind_nat: invite.essentials.via.is_behind_nat(),
             local_cseq: 0,
             remote_cseq: invite.essentials.cseq.number,
         })
@@ -142,7 +142,7 @@ impl Dialog {
         if request.headers.get("Allow").is_some() {
             self.takes_update = request.headers.lists_token("Allow", "UPDATE");
         }
-        self.behind_nat = request.essentials.via.params.has("received");
+        self.behind_nat = request.essentials.via.is_behind_nat();
         self.flow = flow;
     }
 

@@ -54,7 +54,7 @@ impl Framer {
     ///
     /// # Errors
     /// [`Broken`] where Content-Length is wrong, or the message too large.
-    pub fn next(&mut self) -> Result<Option<Piece>, Broken> {
+    pub fn next_piece(&mut self) -> Result<Option<Piece>, Broken> {
         if let Some(piece) = self.skip_line_ends() {
             return Ok(Some(piece));
         }
@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn pieces(framer: &mut Framer) -> Vec<Piece> {
-        std::iter::from_fn(|| framer.next().unwrap()).collect()
+        std::iter::from_fn(|| framer.next_piece().unwrap()).collect()
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
         for (text, place, fault) in cases {
             let mut framer = Framer::default();
             framer.buffer().extend_from_slice(text.as_bytes());
-            let broken = framer.next().unwrap_err();
+            let broken = framer.next_piece().unwrap_err();
             assert_eq!(broken.error, MessageError::new(place, fault));
             assert_eq!(&broken.head[..], text.as_bytes());
         }
@@ -178,7 +178,7 @@ mod tests {
             let mut framer = Framer::default();
             for chunk in &chunks {
                 framer.buffer().extend_from_slice(chunk);
-                while let Ok(Some(_)) = framer.next() {}
+                while let Ok(Some(_)) = framer.next_piece() {}
             }
         }
     }

@@ -236,7 +236,7 @@ impl Shell {
         match result {
             Ok(()) => {}
             Err(CommandError::BadStatus(status)) => {
-                tracing::error!(status, "a SIP answer has no final status")
+                tracing::error!(status, "a SIP answer has no final status");
             }
             Err(error) => tracing::debug!(%error, "a SIP command came too late"),
         }

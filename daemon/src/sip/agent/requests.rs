@@ -36,11 +36,11 @@ impl Agent {
         if let Err(reply) = taken {
             let counters = &self.counters;
             if reply.status == 503 {
-                counters.refused_full.add()
+                counters.refused_full.add();
             } else {
-                counters.refused_requests.add()
+                counters.refused_requests.add();
             }
-            self.refuse(&request, flow, reply);
+            self.refuse(&request, flow, &reply);
         }
     }
 
@@ -194,7 +194,7 @@ impl Agent {
 
     fn take_bye(&mut self, id: DialogId, request: &Request, key: ServerKey, at: (Flow, Instant)) {
         let transaction = self.open_server(request, key, at, None);
-        self.send_reply(transaction, Reply::new(200), at.1);
+        self.send_reply(transaction, &Reply::new(200), at.1);
         self.end_dialog(id, 487, Event::Ended { dialog: id, why: EndReason::Bye }, at.1);
     }
 
@@ -203,7 +203,7 @@ impl Agent {
         if let Some(request) = self.open_request(transaction) {
             self.emit(Event::Info { dialog: id, request });
         }
-        self.send_reply(transaction, Reply::new(200), at.1);
+        self.send_reply(transaction, &Reply::new(200), at.1);
     }
 
     fn take_update(&mut self, id: DialogId, request: &Request, key: ServerKey, at: (Flow, Instant)) {
@@ -214,7 +214,7 @@ impl Agent {
         }
         self.arm_session(id, at.1);
         let transaction = self.open_server(request, key, at, Some(id));
-        self.send_reply(transaction, reply, at.1);
+        self.send_reply(transaction, &reply, at.1);
     }
 
     fn take_options(
@@ -258,7 +258,7 @@ impl Agent {
     fn take_cancel(&mut self, cancel: &Request, flow: Flow, now: Instant) {
         let Some(&id) = self.server_keys.get(&ServerKey::of_cancelled(cancel)) else {
             self.counters.refused_requests.add();
-            return self.refuse(cancel, flow, Reply::new(481));
+            return self.refuse(cancel, flow, &Reply::new(481));
         };
         let Some(server) = self.servers.get(&id) else {
             return;
@@ -273,11 +273,11 @@ impl Agent {
         };
         match self.dialogs.get_mut(&id) {
             Some(dialog) if !dialog.confirmed => {
-                self.end_dialog(id, 487, Event::Cancelled { dialog: id }, now)
+                self.end_dialog(id, 487, Event::Cancelled { dialog: id }, now);
             }
             Some(dialog) => {
                 if let Some(transaction) = dialog.open_invite.take() {
-                    self.send_reply(transaction, Reply::new(487), now);
+                    self.send_reply(transaction, &Reply::new(487), now);
                 }
             }
             None => {}
@@ -333,12 +333,12 @@ impl Agent {
     }
 
     /// Gives the answer of a transaction, provisional or final.
-    pub(super) fn send_reply(&mut self, id: u64, reply: Reply, now: Instant) -> Option<Wire> {
+    pub(super) fn send_reply(&mut self, id: u64, reply: &Reply, now: Instant) -> Option<Wire> {
         let request = self.open_request(id)?;
         let dialog = self.servers.get(&id)?.dialog.and_then(|dialog| self.dialogs.get(&dialog));
         let tag = dialog.map(|dialog| dialog.local_tag().to_owned());
         let tag = tag.unwrap_or_else(|| self.stateless_tag(&request.headers));
-        let bytes = self.response(&request, &tag, &reply).finish(reply.body.as_ref());
+        let bytes = self.response(&request, &tag, reply).finish(reply.body.as_ref());
         let server = self.servers.get_mut(&id)?;
         server.machine.answered(reply.status, &bytes, now);
         let flow = server.answer_to;
@@ -387,7 +387,7 @@ impl Agent {
         match self.dialogs.get_mut(&dialog) {
             Some(state) if state.confirmed => {
                 state.open_invite = None;
-                self.send_reply(id, Reply::new(status), now);
+                self.send_reply(id, &Reply::new(status), now);
             }
             _ => self.end_dialog(dialog, status, Event::Ended { dialog, why: EndReason::Unanswered }, now),
         }

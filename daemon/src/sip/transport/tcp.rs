@@ -148,9 +148,9 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let Ok(permit) = Arc::clone(places).try_acquire_owned() else {
             let counters = &shared.counters;
             if known {
-                counters.refused_connections.add()
+                counters.refused_connections.add();
             } else {
-                counters.refused_peers.add()
+                counters.refused_peers.add();
             }
             continue;
         };
@@ -245,7 +245,7 @@ async fn deliver(
 ) -> Option<usize> {
     let mut delivered = 0;
     loop {
-        match framer.next() {
+        match framer.next_piece() {
             Ok(Some(Piece::Message(bytes))) => {
                 shared.inbound.send(Inbound::Message { bytes, flow }).await.ok()?;
                 delivered += 1;

@@ -95,9 +95,10 @@ fn invalid_messages_meet_their_fate() {
 }
 
 /// RFC 4475, by section: valid (3.1.1), invalid (3.1.2), transaction layer and application (3.2 to 3.4). Where the
-/// RFC leaves a choice, lenience wins. We are no registrar, so a good REGISTER gets 405.
+/// RFC leaves a choice, lenience wins. We are no registrar, so a good REGISTER gets 405; wsinv belongs to a dialog
+/// (its To has a tag) that is not ours.
 const RFC_4475: &[(&str, Fate)] = &[
-    ("wsinv", Taken),
+    ("wsinv", Status(481)),
     ("intmeth", Status(405)),
     ("esc01", Taken),
     ("escnull", Status(405)),
