@@ -27,7 +27,7 @@ const TONE_ENDS: u8 = 4;
 pub(crate) enum Step {
     /// A pause.
     Pause,
-    /// Perhaps speech: keep it after those that wait; the oldest goes when there are more than [`WAITING`].
+    /// Perhaps speech: keep it after those that wait, at most [`WAITING`] in all.
     Wait,
     /// Not speech, nor were those that wait.
     Drop,
