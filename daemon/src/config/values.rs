@@ -310,22 +310,6 @@ mod tests {
     }
 
     #[test]
-    fn networks_contain_their_addresses() {
-        let net: Network = "192.0.2.0/24".parse().unwrap();
-        assert!(net.contains("192.0.2.255".parse().unwrap()));
-        assert!(net.contains("::ffff:192.0.2.1".parse().unwrap()));
-        assert!(!net.contains("192.0.3.0".parse().unwrap()));
-        assert!(!net.contains("::1".parse().unwrap()));
-        assert!("0.0.0.0/0".parse::<Network>().unwrap().contains("203.0.113.9".parse().unwrap()));
-        assert!("::/0".parse::<Network>().unwrap().contains("2001:db8::1".parse().unwrap()));
-        let fault = "192.0.2.7/24".parse::<Network>().unwrap_err();
-        assert!(fault.contains("192.0.2.0/24"), "{fault}");
-        for text in ["192.0.2.0/33", "192.0.2.0/", "::/129", "gateway", "192.0.2", ""] {
-            text.parse::<Network>().unwrap_err();
-        }
-    }
-
-    #[test]
     fn durations_and_sizes_are_read() {
         assert_eq!(parse_duration("10s"), Ok(Duration::from_secs(10)));
         assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
@@ -341,10 +325,6 @@ mod tests {
 
     #[test]
     fn rules_are_read() {
-        assert_eq!("label:16777227".parse(), Ok(CallerRule::Label("16777227".to_owned())));
-        for text in ["label:", "label:a b", "third", ""] {
-            text.parse::<CallerRule>().unwrap_err();
-        }
         assert!("allways".parse::<InfoRule>().unwrap_err().contains("`always`"));
     }
 
@@ -357,14 +337,6 @@ mod tests {
             let _ = text.parse::<CallerRule>();
             let _ = text.parse::<Bytes>();
             let _ = parse_duration(&text);
-        }
-
-        #[test]
-        fn a_network_contains_what_shares_its_prefix(base: u32, prefix in 0_u8..=32, other: u32) {
-            let masked = masked_v4(Ipv4Addr::from_bits(base), prefix);
-            let net: Network = format!("{masked}/{prefix}").parse().unwrap();
-            let shared = prefix == 0 || (base ^ other) >> (32 - u32::from(prefix)) == 0;
-            prop_assert_eq!(net.contains(Ipv4Addr::from_bits(other).into()), shared);
         }
     }
 }
