@@ -10,6 +10,7 @@ MELS = 80
 LOWEST, HIGHEST = 20.0, 8000.0  # Hz, edges of the filter bank
 TELEPHONE_EDGE = 3600.0  # Hz: mel bins whose centre lies above carry no telephone speech
 PREEMPHASIS = 0.97
+FLOOR = 128.0  # what the epsilon of float32 becomes when samples are not divided by 32768
 
 
 def mel(hertz):
@@ -47,7 +48,7 @@ def log_mel(framed, rate):
     window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / (length - 1))) ** 0.85
     power = np.abs(np.fft.rfft(x * window, size)[:, : size // 2]) ** 2
     energies = power @ _filters(size // 2, rate / size).T
-    return np.log(np.maximum(energies, np.finfo(np.float32).eps))
+    return np.log(np.maximum(energies, FLOOR))
 
 
 def _filters(bins, width):

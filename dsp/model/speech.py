@@ -49,7 +49,7 @@ def _joined(root, voice, narrow):
     goal = next(wanted)
     for path in sorted((root / voice).rglob("*" + suffix)):
         length = path.stat().st_size / bytes_per_second
-        if not SHORTEST <= length <= LONGEST or any(word in path.name for word in NOT_SPEECH):
+        if not SHORTEST <= length <= LONGEST or any(word in str(path) for word in NOT_SPEECH):
             continue
         group.append(str(path.relative_to(root)))
         seconds += length

@@ -1,9 +1,9 @@
 //! Net-speech detection: which frames are the caller talking.
 //!
 //! Works on log mel frames alone, so it is the same for both bands and for any level. Each frame
-//! gets a first judgement from its distance to a tracked noise floor ([`floor`]) and from whether it
-//! is nothing but one or two lines ([`tone`]); what stands out of the noise is then held back
-//! until it has moved as speech does and steady noise does not ([`onset`]).
+//! gets a first judgement from its distance to a tracked noise floor (`floor`) and from whether it
+//! is nothing but one or two lines (`tone`); what stands out of the noise is then held back
+//! until it has moved as speech does and steady noise does not (`onset`).
 
 mod floor;
 mod onset;

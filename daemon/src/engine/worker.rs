@@ -16,7 +16,6 @@ pub(super) struct Bench {
     window: Box<[LogMel; MAX_FRAMES]>,
     narrow: Box<[u8]>,
     wide: Box<[i16]>,
-    sums: Box<[i32]>,
 }
 
 /// Runs one worker until the engine stops.
@@ -40,7 +39,6 @@ impl Bench {
                 .unwrap_or_else(|_| unreachable!("a slice made with MAX_FRAMES frames has as many")),
             narrow: vec![0; sizes.narrow].into_boxed_slice(),
             wide: vec![0; sizes.wide].into_boxed_slice(),
-            sums: vec![0; sizes.sums].into_boxed_slice(),
         }
     }
 
@@ -56,9 +54,9 @@ impl Bench {
         frames: usize,
         band: Band,
     ) -> Result<Embedding, EmbedFault> {
-        let Self { window, narrow, wide, sums } = self;
+        let Self { window, narrow, wide } = self;
         let made = catch_unwind(AssertUnwindSafe(|| {
-            network.embed(&window[..frames], band, &mut Scratch { narrow, wide, sums })
+            network.embed(&window[..frames], band, &mut Scratch { narrow, wide })
         }));
         made.map_err(|_| EmbedFault::Panicked)?.map_err(EmbedFault::Refused)
     }
@@ -68,7 +66,6 @@ impl Bench {
         self.window.fill([0; MELS]);
         self.narrow.fill(0);
         self.wide.fill(0);
-        self.sums.fill(0);
     }
 }
 

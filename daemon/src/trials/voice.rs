@@ -52,7 +52,6 @@ pub struct Voice {
     frames: Vec<LogMel>,
     narrow: Vec<u8>,
     wide: Vec<i16>,
-    sums: Vec<i32>,
 }
 
 impl Voice {
@@ -72,7 +71,6 @@ impl Voice {
             frames: Vec::with_capacity(MAX_FRAMES),
             narrow: vec![0; sizes.narrow],
             wide: vec![0; sizes.wide],
-            sums: vec![0; sizes.sums],
         }
     }
 
@@ -146,7 +144,7 @@ impl Voice {
     }
 
     fn run(&mut self, band: Band) -> Result<Embedding, OfflineError> {
-        let mut scratch = Scratch { narrow: &mut self.narrow, wide: &mut self.wide, sums: &mut self.sums };
+        let mut scratch = Scratch { narrow: &mut self.narrow, wide: &mut self.wide };
         self.network.embed(&self.frames, band, &mut scratch).map_err(OfflineError::Embed)
     }
 }

@@ -2,9 +2,7 @@
 
 use super::ModelError;
 use super::crc::crc32;
-use crate::kernel::{
-    Conv, GROUP, I16s, I32s, INPUT_SPAN, INPUT_TAPS, InputConv, LANES, Norm, Requant,
-};
+use crate::kernel::{Conv, GROUP, I16s, I32s, INPUT_SPAN, INPUT_TAPS, InputConv, LANES, Norm, Requant};
 use core::fmt::{self, Write};
 
 const MAGIC: &[u8; 8] = b"VOUCHNET";
@@ -65,7 +63,9 @@ pub(super) struct Blob<'m> {
 
 impl<'m> Blob<'m> {
     pub(super) fn check(bytes: &'m [u8]) -> Result<Self, ModelError> {
-        let header = bytes.first_chunk::<HEADER>().ok_or(ModelError::Truncated { needed: HEADER, found: bytes.len() })?;
+        let header = bytes
+            .first_chunk::<HEADER>()
+            .ok_or(ModelError::Truncated { needed: HEADER, found: bytes.len() })?;
         if !header.starts_with(MAGIC) {
             return Err(ModelError::NotAModel);
         }

@@ -13,7 +13,7 @@ const MEAN_BITS: u32 = 8;
 /// The sigmoid's table covers -8 to 8 in steps of 1/32, its input has 11 bits after the point.
 const LOGIT_LIMIT: i32 = 8 << 11;
 const TABLE_BITS: u32 = 6;
-const TABLE: usize = (2 * LOGIT_LIMIT as usize >> TABLE_BITS) + 1;
+const TABLE: usize = ((2 * LOGIT_LIMIT as usize) >> TABLE_BITS) + 1;
 /// Sigmoid in Q15.
 const SIGMOID: [i16; TABLE] = sigmoid_table();
 

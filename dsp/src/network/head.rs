@@ -70,11 +70,6 @@ pub(super) const fn input_stride(frames: usize) -> usize {
     frames + INPUT_SPAN - 1
 }
 
-/// Bytes of the head's output with its padding.
-pub(super) const fn output_len(frames: usize) -> usize {
-    (frames + 2 * OUT_PAD) * HEAD_WIDTH
-}
-
 /// Runs the head over the input map (`[82][input_stride]`, at the start of `wide`). The output lies at the start of the
 /// slice that is returned: `[frames + 4][10 rows x 32]`, two zero frames at each end.
 pub(super) fn run<'s>(
@@ -93,7 +88,12 @@ pub(super) fn run<'s>(
     map.clear_border(large);
     for row in 0..MELS {
         let walk = Walk { positions: frames, tap_step: input_stride(frames), step: 1, output_step: HEAD };
-        kernel.conv_input(&model.input, &walk, &input[row * input_stride(frames)..], &mut large[map.row(row)..]);
+        kernel.conv_input(
+            &model.input,
+            &walk,
+            &input[row * input_stride(frames)..],
+            &mut large[map.row(row)..],
+        );
     }
     let mut stage = Stage { kernel, side, inner };
     let (mut from, mut to) = (&mut *large, &mut *other);

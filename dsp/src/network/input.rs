@@ -4,23 +4,15 @@ use super::head::input_stride;
 use crate::features::{Band, LogMel};
 use crate::sizes::MELS;
 
-/// Mel bins whose centre lies at or below 3.6 kHz: those that a telephone line fills. The others are set to the mean
-/// in the narrow band, in enrollment and test alike.
-pub const NARROW_MELS: usize = 58;
-
 /// Largest distance from the mean that the network sees: 16 nepers (139 dB), Q9. It keeps the first sums in 32 bits.
 const LIMIT: i32 = (1 << 13) - 1;
 
-/// Writes `[82][input_stride]`: one row per mel bin, its mean over the frames subtracted, with a border of zeros.
+/// Writes the input map `[82][input_stride]`: one row per mel bin, its mean over the frames subtracted, with a border of zeros.
 pub(super) fn fill(frames: &[LogMel], band: Band, map: &mut [i16]) {
     let stride = input_stride(frames.len());
-    let used = match band {
-        Band::Narrow => NARROW_MELS,
-        Band::Wide => MELS,
-    };
     let map = &mut map[..(MELS + 2) * stride];
     map.fill(0);
-    for (bin, row) in map.chunks_exact_mut(stride).skip(1).take(used).enumerate() {
+    for (bin, row) in map.chunks_exact_mut(stride).skip(1).take(band.mels()).enumerate() {
         let mean = mean(frames, bin);
         for (frame, value) in frames.iter().zip(&mut row[1..]) {
             *value = (i32::from(frame[bin]) - mean).clamp(-LIMIT, LIMIT) as i16;
@@ -38,16 +30,8 @@ fn mean(frames: &[LogMel], bin: usize) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::features::NARROW_BINS;
     extern crate std;
-
-    /// Kaldi's mel formula and the filter bank of the network: 80 triangles from 20 Hz to 8 kHz.
-    #[test]
-    fn narrow_bins_follow_from_the_mel_formula() {
-        let mel = |hertz: f64| 1127.0 * (1.0 + hertz / 700.0).ln();
-        let step = (mel(8000.0) - mel(20.0)) / (MELS + 1) as f64;
-        let below = (1..=MELS).filter(|&bin| mel(20.0) + bin as f64 * step <= mel(3600.0)).count();
-        assert_eq!(below, NARROW_MELS);
-    }
 
     #[test]
     fn the_mean_goes_and_the_missing_band_is_zero() {
@@ -59,7 +43,7 @@ mod tests {
         let mut map = std::vec![99i16; (MELS + 2) * stride];
         fill(&frames, Band::Narrow, &mut map);
         assert_eq!(&map[stride..2 * stride], &[0, -6, -1, 6, 0, 0]);
-        assert!(map[..stride].iter().chain(&map[(1 + NARROW_MELS) * stride..]).all(|&value| value == 0));
+        assert!(map[..stride].iter().chain(&map[(1 + NARROW_BINS) * stride..]).all(|&value| value == 0));
         fill(&frames, Band::Wide, &mut map);
         assert_eq!(&map[MELS * stride..], &[0, -6, -1, 6, 0, 0, 0, 0, 0, 0, 0, 0]);
     }

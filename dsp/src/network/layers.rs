@@ -89,7 +89,8 @@ impl<'m> Model<'m> {
         let shape = Shape { taps: 1, span: TDNN_TAPS * HEAD_WIDTH, outputs: TDNN };
         let tdnn = from.conv(LayerName::new(format_args!("tdnn")), shape)?;
         let mut inputs = TDNN;
-        let blocks = [block(from, 1, &mut inputs)?, block(from, 2, &mut inputs)?, block(from, 3, &mut inputs)?];
+        let blocks =
+            [block(from, 1, &mut inputs)?, block(from, 2, &mut inputs)?, block(from, 3, &mut inputs)?];
         let norm = from.norm(LayerName::new(format_args!("out.norm")), POOLED)?;
         let shape = Shape { taps: 1, span: 2 * POOLED, outputs: EMBEDDING };
         let dense = from.conv(LayerName::new(format_args!("dense")), shape)?;

@@ -49,7 +49,7 @@ impl NoiseFloor {
 
     /// Distance of the frame from the floor, Q9; the frame is learnt.
     ///
-    /// This is the average over the sub-bands and an eighth of the largest: nasals and voiced stops fill one
+    /// This is the average over the sub-bands and a quarter of the largest: nasals and voiced stops fill one
     /// sub-band only.
     pub(super) fn hear(&mut self, subbands: &[i16]) -> i16 {
         let (mut sum, mut most) = (0, 0);
@@ -67,7 +67,7 @@ impl NoiseFloor {
         if self.frames == BLOCK {
             self.end_block();
         }
-        (sum / subbands.len() as i32) as i16 + most / 8
+        (sum / subbands.len() as i32) as i16 + most / 4
     }
 
     fn end_block(&mut self) {

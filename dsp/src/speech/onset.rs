@@ -14,8 +14,8 @@ const EDGE: usize = 3;
 const ENOUGH: usize = 8;
 /// Standard deviation of the level, Q9, that only speech reaches: 0.4 neper, 1.7 dB.
 const MOVES_Q9: i32 = 205;
-/// Frames that still count after the sound sank into the noise: 80 ms, for weak ends of words.
-const HANGOVER: u8 = 8;
+/// Frames that still count after the sound sank into the noise: 60 ms, for weak ends of words.
+const HANGOVER: u8 = 6;
 /// Frames without foreground after which a waiting sound has ended.
 const GAP: u8 = 4;
 
@@ -27,7 +27,7 @@ const TONE_ENDS: u8 = 4;
 pub(crate) enum Step {
     /// A pause.
     Pause,
-    /// Perhaps speech: keep it after those that wait; the oldest goes when there are more than [`WAITING`].
+    /// Perhaps speech: keep it after those that wait, at most [`WAITING`] in all.
     Wait,
     /// Not speech, nor were those that wait.
     Drop,

@@ -125,6 +125,7 @@ impl Agent {
         let mut headers: Vec<(String, String)> = record_route(&request).collect();
         let dialog = self.dialogs.get_mut(&id).ok_or(CommandError::NoSuchDialog)?;
         let timer = agree_on_timer(dialog, &request);
+        let offered = request.body.is_empty() && reply.body.is_some();
         let flow = dialog.flow;
         headers.push(("Contact".to_owned(), self.contact(flow)));
         headers.extend(self.capabilities());
@@ -137,7 +138,8 @@ impl Agent {
             dialog.open_invite = None;
             dialog.confirmed = true;
             let cseq = request.essentials.cseq.number;
-            dialog.unacknowledged = Some(Unacknowledged { cseq, resend, until: now + GIVE_UP, answer_to });
+            dialog.unacknowledged =
+                Some(Unacknowledged { cseq, resend, offered, until: now + GIVE_UP, answer_to });
         }
         self.arm_session(id, now);
         Ok(())

@@ -150,11 +150,12 @@ impl Agent {
             return Err(Reply::new(481));
         };
         if request.method == Method::Invite {
-            // RFC 3261 section 14.2 for the first, RFC 5407 section 3.1.4 for the second.
+            // RFC 3261 section 14.2.
             if dialog.open_invite.is_some() {
                 return Err(Reply::new(500).header("Retry-After", &retry_after));
             }
-            if dialog.unacknowledged.is_some() {
+            // A lost ACK does not matter unless it brings the answer to our offer (RFC 5407 sections 3.1.4, 3.1.5).
+            if dialog.unacknowledged.as_ref().is_some_and(|waiting| waiting.offered) {
                 return Err(Reply::new(491));
             }
         }
@@ -355,10 +356,12 @@ impl Agent {
         let Some(server) = self.servers.get_mut(&id) else {
             return;
         };
-        let flow = server.answer_to;
+        let (flow, is_trying) = (server.answer_to, server.machine.is_open());
         match server.machine.tick(now) {
             Tick::Send(bytes) => {
-                self.counters.resent.add();
+                if !is_trying {
+                    self.counters.resent.add();
+                }
                 self.send(flow, bytes);
             }
             Tick::TimedOut => {
