@@ -80,6 +80,7 @@ new_process_answers() {
 # SPEAKER STATUS: that is what a call that claims to be SPEAKER gets, with the voice of $work/voice.ulaw.
 call_gets() {
     place_call "$1" "$work/voice.ulaw"
+    within_a_minute inside vouchctl call "$call_id" >"$work/call" 2>&1
     got=$(inside timeout 90 vouchctl result "$call_id" --wait 60s --format plain) || true
     kill "$sipp" 2>/dev/null || true
     wait "$sipp" || true
@@ -141,15 +142,15 @@ takes_calls() {
         return
     fi
     mkdir "$root/voices"
-    prompts en_US_f_Allison 1 40 | xargs cp --target-directory="$root/voices"
+    prompts en_US_f_Allison 1 20 | xargs cp --target-directory="$root/voices"
     check "group vouch may not enroll" ends reader 5 sh -c 'vouchctl enroll-file 1001 /voices/*.wav --consent t-1'
     check "group vouch-agent enrolls from recordings" ends agent 0 \
         sh -c 'vouchctl enroll-file 1001 /voices/*.wav --consent t-1'
     # shellcheck disable=SC2046 # names without spaces
-    mulaw $(prompts en_US_f_Allison 81 20) >"$work/voice.ulaw"
+    mulaw $(prompts en_US_f_Allison 41 12) >"$work/voice.ulaw"
     check "the same person is authenticated on a call" call_gets 1001 authenticated
     # shellcheck disable=SC2046
-    mulaw $(prompts it_IT_m_Carlo 1 20) >"$work/voice.ulaw"
+    mulaw $(prompts it_IT_m_Carlo 1 12) >"$work/voice.ulaw"
     check "another person is not" call_gets 1001 not-authenticated
     check "nobody listens to who opted out" call_gets 1009 opted-out
 }

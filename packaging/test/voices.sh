@@ -2,10 +2,11 @@
 # shellcheck shell=sh
 
 sounds=/usr/share/asterisk/sounds
+placed=0
 
-# FOLDER FIRST COUNT: names of prompts of one person, each 1.5 to 10 s long.
+# FOLDER FIRST COUNT: names of prompts of one person, each 2.5 to 10 s long.
 prompts() {
-    find "$sounds/$1/" -maxdepth 1 -name '*.wav' -size +24000c -size -160000c | LC_ALL=C sort | tail -n "+$2" | head -n "$3"
+    find "$sounds/$1/" -maxdepth 1 -name '*.wav' -size +40000c -size -160000c | LC_ALL=C sort | tail -n "+$2" | head -n "$3"
 }
 
 # FILE...: their samples (16-bit WAV with the plain header of 44 bytes) as G.711 mu-law.
@@ -24,7 +25,8 @@ mulaw() {
 
 # SPEAKER VOICE: a gateway beside the container calls with that voice; sets call_id and sipp, its process.
 place_call() {
-    call_id=$1-$$@gateway.test
+    placed=$((placed + 1))
+    call_id=call-$placed@gateway.test
     length=$(($(wc -c <"$2") / 8))
     sed -e "s|@SPEAKER@|$1|g; s|@AUDIO@|$2|; s|@TALK@|$length|; s|@EXTRA@||" \
         "$here/../../tests/data/sipp/leg.xml" >"$work/$1.xml"
