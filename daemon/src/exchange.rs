@@ -186,11 +186,11 @@ impl Exchange {
     /// # Errors
     /// [`AskError::NoSuchCall`], or [`AskError::Conflict`] after its end.
     pub async fn set_speaker(&self, call: &str, speaker: SpeakerId) -> Result<CallView, AskError> {
-        let standing = self.standing(&speaker);
         self.with_call(call, |line| {
             if line.ended.is_some() {
                 return Err(AskError::Conflict("the call has ended".to_owned()));
             }
+            let standing = self.standing(&speaker);
             line.call.claim(speaker, standing, Timestamp::now());
             Ok(())
         })?;
