@@ -162,6 +162,15 @@ impl Call {
         self.progressed(self.heard, now);
     }
 
+    /// Says why the caller's audio cannot be judged, or that nothing stands in the way any more.
+    pub fn set_obstacle(&mut self, obstacle: Option<Reason>, now: Timestamp) {
+        if self.obstacle != obstacle {
+            self.obstacle = obstacle;
+            self.verify_anew();
+            self.progressed(self.heard, now);
+        }
+    }
+
     /// Takes the newest figures of the caller's stream.
     pub fn progressed(&mut self, heard: Heard, now: Timestamp) {
         self.heard = heard;

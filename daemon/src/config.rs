@@ -8,10 +8,8 @@ mod read;
 mod sections;
 mod values;
 
-pub use sections::{
-    Api, Authentication, Enrollment, Identity, Limits, Peer, Retention, Sip, Store, Voice,
-};
-pub use values::{CallerRule, InfoRule, Listen, Network, PortRange, Transport, parse_duration};
+pub use sections::{Api, Authentication, Enrollment, Identity, Limits, Peer, Retention, Sip, Store, Voice};
+pub use values::{InfoRule, PortRange, parse_duration};
 
 use read::{Reader, Section};
 use std::fmt;

@@ -69,7 +69,12 @@ async fn run(config: Config) -> Result<(), Fault> {
     };
     let network = Network::load(model::BLOB)?;
     let engine = Engine::start(&engine_config(&config), network)?;
-    let exchange = Exchange::new(Parts { config: Arc::clone(&config), engine, store: Arc::new(store), metrics: Arc::clone(&metrics) });
+    let exchange = Exchange::new(Parts {
+        config: Arc::clone(&config),
+        engine,
+        store: Arc::new(store),
+        metrics: Arc::clone(&metrics),
+    });
     let sip = transport::start(exchange.sip_config()).await?;
     let socket = Socket::open(&config.api.socket, &config.api.read_group)?;
     for listen in &sip.listening {

@@ -39,7 +39,7 @@ use std::io;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, MutexGuard, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use stream::Stream;
@@ -228,10 +228,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NoSuchCall`].
     pub fn set_remote(&self, stream: StreamId, source: MediaSource) -> Result<(), EngineError> {
-        let mut call = self.call(stream.slot)?;
-        if let Some(line) = call.lines[stream.line].as_mut() {
-            line.stream.set_source(source);
-        }
+        self.call(stream.slot)?.set_source(stream.line, source, Instant::now());
         Ok(())
     }
 
@@ -424,8 +421,9 @@ impl Threads {
         let mut threads = Self { pool: Arc::clone(pool), wake: EventFd::new()?, running: Vec::new() };
         for receiver in 0..pool.epolls.len() {
             pool.epolls[receiver].add(&threads.wake, EpollEvent::new(EpollFlags::EPOLLIN, receive::WAKE))?;
-            threads
-                .spawn(format!("media-{receiver}"), move |pool| receive::run(pool, &pool.epolls[receiver]))?;
+            let waiting = receive::waiting(pool);
+            let body = move |pool: &Pool| receive::run(pool, &pool.epolls[receiver], waiting);
+            threads.spawn(format!("media-{receiver}"), body)?;
         }
         for worker in 0..workers {
             let bench = worker::Bench::new();
@@ -434,10 +432,18 @@ impl Threads {
         Ok(threads)
     }
 
+    /// Starts a thread and waits until it runs: a thread that starts allocates, and the engine must not.
     fn spawn(&mut self, name: String, body: impl FnOnce(&Pool) + Send + 'static) -> io::Result<()> {
         let pool = Arc::clone(&self.pool);
-        self.running.push(thread::Builder::new().name(name).spawn(move || body(&pool))?);
-        Ok(())
+        let (runs, running) = mpsc::sync_channel(1);
+        let thread = thread::Builder::new().name(name).spawn(move || {
+            // The other end waits below.
+            let _ = runs.send(());
+            drop(runs);
+            body(&pool);
+        });
+        self.running.push(thread?);
+        running.recv().map_err(io::Error::other)
     }
 }
 

@@ -12,7 +12,7 @@ mod people;
 mod reception;
 mod session;
 
-use crate::call::{Policy, Standing};
+use crate::call::Policy;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::events::{EventHub, Subscription};
@@ -147,9 +147,13 @@ impl Exchange {
             max_calls: inner.config.limits.max_calls,
             speakers: inner.store.count(),
             model_version: inner.policy.model_version,
-            kernel: inner.engine.network().kernel().name().to_owned(),
+            kernel: inner.engine.network().kernel_name().to_owned(),
             listeners: inner.config.sip.listen.iter().map(ToString::to_string).collect(),
-            health: inner.store.trouble().unwrap_or_else(|| "ready".to_owned()),
+            health: if inner.store.is_stopped() {
+                "the store takes no changes: see the log".to_owned()
+            } else {
+                "ready".to_owned()
+            },
         })
     }
 

@@ -5,6 +5,8 @@
 //! number of series is bounded. Plain counters are one atomic addition and may be used on the packet path; the
 //! labelled ones take a lock and allocate a series at its first use.
 
+use crate::engine::{EngineCounters, Traffic};
+use crate::sip::counters::SipCounters;
 use crate::verdict::{Reason, Status};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -14,6 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Content type of [`Metrics::render`].
@@ -28,9 +31,9 @@ pub struct Metrics {
     /// SIP messages.
     pub sip: SipMetrics,
     /// Media packets.
-    pub rtp: RtpMetrics,
+    rtp: RtpMetrics,
     /// The voice engine.
-    pub engine: EngineMetrics,
+    engine: EngineMetrics,
     /// The store.
     pub store: StoreMetrics,
     /// The socket API.
@@ -58,51 +61,22 @@ pub struct CallMetrics {
     pub net_speech_seconds: Histogram,
 }
 
-/// SIP messages.
+/// SIP messages, as the SIP part counts them.
 #[derive(Debug)]
-pub struct SipMetrics {
-    /// Requests received, by method (`other` for unknown ones).
-    pub requests: Words,
-    /// Responses sent, by class (`1xx` to `6xx`).
-    pub responses: Words,
-    /// Messages dropped or refused, by reason (`unknown-peer`, `malformed`, `too-large`, ...).
-    pub dropped: Words,
-    /// Messages sent again because no answer came.
-    pub retransmissions: Counter,
-}
+pub struct SipMetrics(Vec<(Counter, fn(&SipCounters) -> u64)>);
 
-/// Media packets; all of these may be counted on the packet path.
+/// Media packets, as the voice engine counts them.
 #[derive(Debug)]
-pub struct RtpMetrics {
-    /// RTP packets received.
-    pub packets: Counter,
-    /// RTCP packets received.
-    pub rtcp: Counter,
-    /// Packets missing when their time came.
-    pub lost: Counter,
-    /// Packets that came after their time.
-    pub late: Counter,
-    /// Packets that came twice.
-    pub duplicates: Counter,
-    /// Packets that came before an earlier one.
-    pub reordered: Counter,
-    /// Datagrams that are no RTP.
-    pub malformed: Counter,
-    /// Packets from an address that was not signalled.
-    pub foreign: Counter,
-    /// Packets dropped because a queue was full.
-    pub overrun: Counter,
-}
+pub struct RtpMetrics(Vec<(Counter, fn(&Traffic) -> u64)>);
 
 /// The voice engine.
 #[derive(Debug)]
 pub struct EngineMetrics {
-    /// Embeddings made.
-    pub embeddings: Counter,
-    /// Time that one embedding took.
-    pub embedding_seconds: Histogram,
-    /// Speech that waited too long for a worker.
-    pub overloads: Counter,
+    embeddings: Counter,
+    embed_faults: Counter,
+    embed_micros: Counter,
+    queued: Gauge,
+    free_ports: Gauge,
 }
 
 /// The store.
@@ -181,6 +155,14 @@ impl Metrics {
         }
     }
 
+    /// Takes over what the voice engine has counted.
+    pub fn mirror(&self, counted: &EngineCounters) {
+        self.engine.mirror(counted);
+        self.rtp.mirror(&counted.traffic);
+        self.calls.active.set(counted.calls as i64);
+        self.calls.limit.set(counted.max_calls as i64);
+    }
+
     /// The OpenMetrics text of all metrics.
     pub fn render(&self) -> String {
         let mut text = String::new();
@@ -217,38 +199,78 @@ impl CallMetrics {
 }
 
 impl SipMetrics {
-    fn new(group: &mut Group<'_>) -> Self {
-        Self {
-            requests: group.words("requests", "SIP requests received", "method"),
-            responses: group.words("responses", "SIP responses sent", "class"),
-            dropped: group.words("dropped", "SIP messages dropped or refused", "reason"),
-            retransmissions: group.counter("retransmissions", "SIP messages sent again"),
+    /// Takes over what the SIP part has counted.
+    pub fn mirror(&self, counted: &SipCounters) {
+        for (counter, figure) in &self.0 {
+            counter.inner().store(figure(counted), Ordering::Relaxed);
         }
+    }
+
+    fn new(group: &mut Group<'_>) -> Self {
+        let figures: [(&str, &str, fn(&SipCounters) -> u64); 12] = [
+            ("received", "SIP messages received", |c| c.received.get()),
+            ("sent", "SIP messages sent", |c| c.sent.get()),
+            ("malformed", "Messages that were no SIP", |c| c.malformed.get()),
+            ("refused_peers", "Messages of peers that are not configured", |c| c.refused_peers.get()),
+            ("refused_full", "Requests refused because all room is taken", |c| c.refused_full.get()),
+            ("refused_requests", "Requests refused for what they asked", |c| c.refused_requests.get()),
+            ("absorbed", "Retransmissions of peers", |c| c.absorbed.get()),
+            ("resent", "SIP messages sent again", |c| c.resent.get()),
+            ("stray", "ACKs and responses that belong to nothing", |c| c.stray.get()),
+            ("timeouts", "Transactions that the peer never completed", |c| c.timeouts.get()),
+            ("send_failures", "SIP messages that could not be sent", |c| c.send_failures.get()),
+            ("refused_connections", "Connections refused because all are in use", |c| {
+                c.refused_connections.get()
+            }),
+        ];
+        Self(figures.into_iter().map(|(name, help, figure)| (group.counter(name, help), figure)).collect())
     }
 }
 
 impl RtpMetrics {
-    fn new(group: &mut Group<'_>) -> Self {
-        Self {
-            packets: group.counter("packets", "RTP packets received"),
-            rtcp: group.counter("rtcp_packets", "RTCP packets received"),
-            lost: group.counter("lost", "Packets missing when their time came"),
-            late: group.counter("late", "Packets that came after their time"),
-            duplicates: group.counter("duplicates", "Packets that came twice"),
-            reordered: group.counter("reordered", "Packets that came before an earlier one"),
-            malformed: group.counter("malformed", "Datagrams that are no RTP"),
-            foreign: group.counter("foreign", "Packets from an address that was not signalled"),
-            overrun: group.counter("overrun", "Packets dropped because a queue was full"),
+    fn mirror(&self, counted: &Traffic) {
+        for (counter, figure) in &self.0 {
+            counter.inner().store(figure(counted), Ordering::Relaxed);
         }
+    }
+
+    fn new(group: &mut Group<'_>) -> Self {
+        let figures: [(&str, &str, fn(&Traffic) -> u64); 11] = [
+            ("packets", "RTP packets taken", |t| t.packets),
+            ("unheard", "RTP packets not heard: other leg, on hold, opted out", |t| t.unheard),
+            ("unsupported", "RTP packets of codecs that are not decoded", |t| t.unsupported),
+            ("rtcp_packets", "RTCP packets", |t| t.rtcp),
+            ("wrong_source", "Datagrams from an address that was not signalled", |t| t.wrong_source),
+            ("malformed", "Datagrams that are neither RTP nor RTCP", |t| t.malformed),
+            ("dropped_by_kernel", "Packets that the kernel dropped because vouchd was late", |t| {
+                t.dropped_by_kernel
+            }),
+            ("socket_errors", "Errors of media sockets", |t| t.socket_errors),
+            ("lost", "Packets missing when their time came", |t| t.jitter.lost),
+            ("late", "Packets that came after their time", |t| t.jitter.late),
+            ("duplicates", "Packets that came twice", |t| t.jitter.duplicates),
+        ];
+        Self(figures.into_iter().map(|(name, help, figure)| (group.counter(name, help), figure)).collect())
     }
 }
 
 impl EngineMetrics {
+    fn mirror(&self, counted: &EngineCounters) {
+        self.embeddings.inner().store(counted.embeddings, Ordering::Relaxed);
+        self.embed_faults.inner().store(counted.embed_faults, Ordering::Relaxed);
+        let micros = u64::try_from(counted.embed_time.as_micros()).unwrap_or(u64::MAX);
+        self.embed_micros.inner().store(micros, Ordering::Relaxed);
+        self.queued.set(counted.queued as i64);
+        self.free_ports.set(counted.free_ports as i64);
+    }
+
     fn new(group: &mut Group<'_>) -> Self {
         Self {
-            embeddings: group.counter("embeddings", "Embeddings made"),
-            embedding_seconds: group.seconds("embedding", "Time that one embedding took", 0.005),
-            overloads: group.counter("overloads", "Speech that waited too long for a worker"),
+            embeddings: group.counter("embeddings", "Embeddings made or tried"),
+            embed_faults: group.counter("embed_faults", "Embeddings that failed"),
+            embed_micros: group.counter("embed_microseconds", "Time spent on embeddings"),
+            queued: group.gauge("queued", "Embeddings asked for and not begun"),
+            free_ports: group.gauge("free_ports", "Pairs of ports for further streams"),
         }
     }
 }

@@ -183,6 +183,11 @@ impl Store {
         self.index.read().unwrap_or_else(PoisonError::into_inner).len() as u64
     }
 
+    /// Whether a fault forbids changes until the next start.
+    pub fn is_stopped(&self) -> bool {
+        self.writer.lock().map_or(true, |writer| writer.stopped)
+    }
+
     /// Shows every speaker's record to `show`, in no particular order, and gives the number of records that
     /// are damaged. Changes made meanwhile may or may not be seen.
     ///

@@ -15,7 +15,9 @@ mod tables;
 use crate::sizes::MELS;
 use fft::Complex;
 pub(crate) use log::ln_q20;
-use tables::{cos, exp, fixed, ln};
+pub(crate) use mel::white_tilt;
+pub(crate) use tables::fixed;
+use tables::{cos, exp, ln};
 
 /// Sampling band of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

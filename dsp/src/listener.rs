@@ -100,9 +100,14 @@ impl Listener {
         let newest = &samples[samples.len() - self.band.shift_samples()..];
         let now = Waiting { mel: log_mel(self.band, samples), figures: FrameFigures::of(newest) };
         let judged = self.detector.judge(&now.mel);
-        match self.onset.next(judged) {
-            Step::Drop => self.tally.pause(now.figures),
-            Step::DropAll => self.waiting.clear(),
+        let step = self.onset.next(judged);
+        match step {
+            Step::Pause => self.tally.pause(now.figures),
+            _ => self.tally.sound(),
+        }
+        match step {
+            Step::Pause => {}
+            Step::Drop => self.waiting.clear(),
             Step::Noise => {
                 self.waiting.clear();
                 self.detector.was_noise();

@@ -1,9 +1,9 @@
 //! Net-speech detection: which frames are the caller talking.
 //!
 //! Works on log mel frames alone, so it is the same for both bands and for any level. Each frame
-//! gets a first judgement from its distance to a tracked noise floor ([`floor`]) and from whether it
-//! is nothing but one or two lines ([`tone`]); what stands out of the noise is then held back
-//! until it has moved as speech does and steady noise does not ([`onset`]).
+//! gets a first judgement from its distance to a tracked noise floor (`floor`) and from whether it
+//! is nothing but one or two lines (`tone`); what stands out of the noise is then held back
+//! until it has moved as speech does and steady noise does not (`onset`).
 
 mod floor;
 mod onset;
@@ -53,15 +53,15 @@ pub(crate) struct Detector {
     going_on: bool,
 }
 
-/// Average distance from the noise floor, Q9, at which speech begins: 3.9 dB.
+/// Distance from the noise floor, Q9, at which speech begins: 0.9 neper.
 const BEGIN_Q9: i16 = 460;
-/// Distance below which it ends: 2.4 dB.
+/// Distance below which it ends: 0.55 neper.
 const GO_ON_Q9: i16 = 280;
 
 impl Detector {
     pub(crate) const fn new(band: Band) -> Self {
         let subbands = (band.mels() - FIRST_BIN) / BINS_PER_SUBBAND;
-        Self { subbands, floor: NoiseFloor::new(), tone: ToneWatch::new(), going_on: false }
+        Self { subbands, floor: NoiseFloor::new(), tone: ToneWatch::new(band), going_on: false }
     }
 
     /// Judges the next frame and learns the noise from it.
@@ -69,7 +69,7 @@ impl Detector {
         let subbands = average_subbands(mel);
         let used = &subbands[..self.subbands];
         let distance = self.floor.hear(used);
-        let is_tone = self.tone.hear(&mel[FIRST_BIN..FIRST_BIN + self.subbands * BINS_PER_SUBBAND]);
+        let is_tone = self.tone.hear(mel);
         let threshold = if self.going_on { GO_ON_Q9 } else { BEGIN_Q9 };
         self.going_on = distance > threshold;
         let sound = match (self.going_on, is_tone) {

@@ -22,6 +22,9 @@ _vouchctl() {
             vouchctl,calls)
                 cmd="vouchctl__subcmd__calls"
                 ;;
+            vouchctl,capacity)
+                cmd="vouchctl__subcmd__capacity"
+                ;;
             vouchctl,compare)
                 cmd="vouchctl__subcmd__compare"
                 ;;
@@ -63,6 +66,9 @@ _vouchctl() {
                 ;;
             vouchctl__subcmd__help,calls)
                 cmd="vouchctl__subcmd__help__subcmd__calls"
+                ;;
+            vouchctl__subcmd__help,capacity)
+                cmd="vouchctl__subcmd__help__subcmd__capacity"
                 ;;
             vouchctl__subcmd__help,compare)
                 cmd="vouchctl__subcmd__help__subcmd__compare"
@@ -158,7 +164,7 @@ _vouchctl() {
 
     case "${cmd}" in
         vouchctl)
-            opts="-h -V --socket --json --help --version status calls call watch set-speaker enroll evaluate result speaker enroll-file compare trials thresholds help"
+            opts="-h -V --socket --json --help --version status calls call watch set-speaker enroll evaluate result speaker enroll-file compare trials thresholds capacity help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -194,6 +200,24 @@ _vouchctl() {
             return 0
             ;;
         vouchctl__subcmd__calls)
+            opts="-h --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vouchctl__subcmd__capacity)
             opts="-h --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -296,7 +320,7 @@ _vouchctl() {
             return 0
             ;;
         vouchctl__subcmd__help)
-            opts="status calls call watch set-speaker enroll evaluate result speaker enroll-file compare trials thresholds help"
+            opts="status calls call watch set-speaker enroll evaluate result speaker enroll-file compare trials thresholds capacity help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -324,6 +348,20 @@ _vouchctl() {
             return 0
             ;;
         vouchctl__subcmd__help__subcmd__calls)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vouchctl__subcmd__help__subcmd__capacity)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -33,7 +33,8 @@ impl Daemon {
         let folder = tempfile::tempdir().expect("a folder for vouchd");
         let (sip, rtp) = (free_port(), free_port());
         let config = config(folder.path(), sip, rtp) + more;
-        std::fs::write(folder.path().join("vouchd.toml"), config).expect("the configuration fits on the disk");
+        std::fs::write(folder.path().join("vouchd.toml"), config)
+            .expect("the configuration fits on the disk");
         let process = spawn(folder.path());
         let mut daemon = Self { process, folder, sip, rtp };
         daemon.wait_until_ready();
@@ -148,7 +149,8 @@ pub fn program(name: &str) -> PathBuf {
 }
 
 fn spawn(folder: &Path) -> Child {
-    let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
+    let log =
+        std::fs::File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
     Command::new(program("vouchd"))
         .arg("--config")
         .arg(folder.join("vouchd.toml"))

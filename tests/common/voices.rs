@@ -1,6 +1,10 @@
 //! Recorded human voices from Debian's Asterisk prompt packages: different people, 8 kHz.
 
 use std::path::{Path, PathBuf};
+use vouch_dsp::codec::g711::Law;
+
+/// Prompts that one take may use, so that takes never share one.
+const PROMPTS_PER_TAKE: usize = 40;
 
 const SOUNDS: &str = "/usr/share/asterisk/sounds";
 
@@ -43,9 +47,10 @@ impl Person {
             eprintln!("skipped: no voices in {SOUNDS}; `make setup` installs them");
             return None;
         }
-        prompts.rotate_left(take * 40 % prompts.len().max(1));
+        let first = take * PROMPTS_PER_TAKE % prompts.len();
+        prompts.rotate_left(first);
         let mut talk = Vec::with_capacity(needed);
-        for prompt in prompts.iter().take(40) {
+        for prompt in prompts.iter().take(PROMPTS_PER_TAKE) {
             talk.extend(samples(prompt));
             talk.extend([0; 2400]);
             if talk.len() >= needed {
@@ -77,5 +82,5 @@ fn samples(prompt: &Path) -> Vec<i16> {
 
 /// PCM as mu-law, as it goes into RTP packets and into sipp's `rtp_stream`.
 pub fn mulaw(pcm: &[i16]) -> Vec<u8> {
-    pcm.iter().map(|&sample| vouch_dsp::codec::g711::encode_mulaw(sample)).collect()
+    pcm.iter().map(|&sample| Law::Mu.encode(sample)).collect()
 }

@@ -114,8 +114,13 @@ impl Act {
     /// Places the call with sipp, shows what happens while it happens, and waits for the end.
     pub(crate) fn play(self, daemon: &Daemon) -> Outcome {
         let talk = self.voice.talk(self.take, self.seconds).expect("checked at the start");
-        let leg =
-            Leg { speaker: self.claim, mulaw: &mulaw(&talk), extra: "", transport: "u1", port: daemon.sip_port() };
+        let leg = Leg {
+            speaker: self.claim,
+            mulaw: &mulaw(&talk),
+            extra: "",
+            transport: "u1",
+            port: daemon.sip_port(),
+        };
         let mut call = leg.place();
         self.watch(daemon, &mut call);
         let result = daemon.wait_for(&["result", call.call_id()], |answer| {

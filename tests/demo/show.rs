@@ -14,7 +14,9 @@ pub(crate) fn opening(daemon: &Daemon) {
         status["model_version"],
         status["kernel"].as_str().unwrap_or("?"),
     );
-    println!("The gateway is sipp; the callers are people who recorded telephone prompts for Debian's Asterisk.");
+    println!(
+        "The gateway is sipp; the callers are people who recorded telephone prompts for Debian's Asterisk."
+    );
 }
 
 /// A line between the parts.
@@ -26,7 +28,8 @@ pub(crate) fn heading(text: &str) {
 pub(crate) fn progress(act: &Act, view: &Value) -> String {
     let speech = view["net_speech_s"].as_f64().unwrap_or(0.0);
     let status = view["result"]["status"].as_str().unwrap_or("?");
-    let score = view["result"]["score"].as_f64().map(|score| format!(", score {score:.0}")).unwrap_or_default();
+    let score =
+        view["result"]["score"].as_f64().map(|score| format!(", score {score:.0}")).unwrap_or_default();
     let enrollment = match view["enrollment"]["state"].as_str() {
         Some("none") | None => String::new(),
         Some(state) => format!(", enrollment {state}"),
@@ -42,10 +45,14 @@ pub(crate) fn table(outcomes: &[Outcome]) {
         outcome.headers.iter().for_each(|header| println!("      {header}"));
     }
     heading("Answers");
-    println!("  {:<34} {:<6} {:>6} {:>6}  {:<18} {:<18}", "call", "claims", "speech", "score", "Vouch says", "right is");
+    println!(
+        "  {:<34} {:<6} {:>6} {:>6}  {:<18} {:<18}",
+        "call", "claims", "speech", "score", "Vouch says", "right is"
+    );
     for outcome in outcomes {
         let speech = outcome.result["net_speech_s"].as_f64().unwrap_or(0.0);
-        let score = outcome.result["score"].as_f64().map_or_else(|| "-".to_owned(), |score| format!("{score:.0}"));
+        let score =
+            outcome.result["score"].as_f64().map_or_else(|| "-".to_owned(), |score| format!("{score:.0}"));
         let mark = if outcome.is_right() { "ok" } else { "WRONG" };
         println!(
             "  {:<34} {:<6} {speech:>4.1} s {score:>6}  {:<18} {:<18} {mark}",

@@ -14,7 +14,8 @@ fn enroll(daemon: &Daemon, speaker: &str, talk: &[i16]) {
     let mut call = call(daemon, speaker, talk);
     daemon.wait_for(&["call", call.call_id()], |answer| answer["id"].is_string());
     daemon.ask(&["enroll", call.call_id(), "--consent", "recorded"]);
-    let done = daemon.wait_for(&["call", call.call_id()], |answer| answer["enrollment"]["state"] == "complete");
+    let done =
+        daemon.wait_for(&["call", call.call_id()], |answer| answer["enrollment"]["state"] == "complete");
     assert_eq!(done["enrollment"]["voiceprint_version"], 1);
     assert_eq!(done["result"]["status"], "not-enrolled");
     drop(done);

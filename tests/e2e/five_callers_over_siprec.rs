@@ -41,7 +41,8 @@ fn five_callers_get_the_five_right_answers() {
     daemon.ask(&["speaker", "opt-out", "1003"]);
 
     let talk = |person: Person, seconds| person.talk(1, seconds).expect("present above");
-    let status = |speaker: &str, talk: &[i16]| record(&daemon, speaker, talk, Faults::default())["status"].clone();
+    let status =
+        |speaker: &str, talk: &[i16]| record(&daemon, speaker, talk, Faults::default())["status"].clone();
     std::thread::scope(|callers| {
         callers.spawn(|| assert_eq!(status("1001", &talk(Person::AllisonInSpanish, 22.0)), "authenticated"));
         callers.spawn(|| assert_eq!(status("1002", &talk(Person::Carlo, 22.0)), "authenticated"));

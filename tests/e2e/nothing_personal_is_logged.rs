@@ -16,7 +16,13 @@ fn no_log_line_identifies_anybody() {
     let short = &allison[..8 * 8000];
     record(&daemon, SPEAKER, short, Faults::default());
     if sipp_is_there() {
-        let leg = Leg { speaker: SPEAKER, mulaw: &mulaw(short), extra: "", transport: "t1", port: daemon.sip_port() };
+        let leg = Leg {
+            speaker: SPEAKER,
+            mulaw: &mulaw(short),
+            extra: "",
+            transport: "t1",
+            port: daemon.sip_port(),
+        };
         assert!(leg.place().finish());
     }
     daemon.ask(&["speaker", "opt-out", SPEAKER]);

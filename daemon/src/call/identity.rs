@@ -1,6 +1,7 @@
 //! Who the caller claims to be, and which recorded call a recording session is about.
 
 use crate::pii::{MAX_SPEAKER_ID, Pii, SpeakerId};
+use crate::sip::params::{find_outside, is_token, split_list};
 use crate::wire::rs_metadata::Recording;
 use std::borrow::Cow;
 use std::fmt;
@@ -219,7 +220,7 @@ fn from_source(source: &IdentitySource, keep_host: bool, inputs: &IdentityInputs
         IdentitySource::SiprecMetadata => inputs.caller_aor.and_then(|aor| address(aor.reveal())),
         // Up to two values, one sip and one tel, in one header or two (RFC 3325 section 9.1).
         IdentitySource::PAssertedIdentity => {
-            inputs.values("P-Asserted-Identity").flat_map(addresses).find_map(address)
+            inputs.values("P-Asserted-Identity").flat_map(split_list).find_map(address)
         }
         IdentitySource::From => inputs.values("From").chain(inputs.values("f")).find_map(address),
     }
@@ -245,45 +246,11 @@ fn is_withheld(user: &str, host: &str) -> bool {
 /// The URI in a header value: between angle brackets, or all up to the first parameter of the header.
 fn uri_of(value: &str) -> Option<&str> {
     let value = value.trim();
-    if let Some(open) = find_outside_quotes(value, '<') {
+    if let Some(open) = find_outside(value, '<') {
         return value[open + 1..].split('>').next().map(str::trim);
     }
     // A quote without brackets is a display name without an address.
     (!value.starts_with('"')).then_some(value)
-}
-
-/// Splits a header with several addresses at its commas.
-fn addresses(value: &str) -> impl Iterator<Item = &str> {
-    let mut rest = Some(value);
-    std::iter::from_fn(move || {
-        let text = rest?;
-        match find_outside_quotes(text, ',') {
-            Some(at) => {
-                rest = Some(&text[at + 1..]);
-                Some(&text[..at])
-            }
-            None => rest.take(),
-        }
-    })
-}
-
-/// Where `wanted` stands outside quotes and, commas at least, outside angle brackets.
-fn find_outside_quotes(text: &str, wanted: char) -> Option<usize> {
-    let (mut quoted, mut escaped, mut bracketed) = (false, false, false);
-    for (at, c) in text.char_indices() {
-        if escaped {
-            escaped = false;
-        } else if quoted {
-            escaped = c == '\\';
-            quoted = c != '"';
-        } else if c == wanted && !bracketed {
-            return Some(at);
-        } else {
-            quoted = c == '"' && !bracketed;
-            bracketed = c == '<' || bracketed && c != '>';
-        }
-    }
-    None
 }
 
 /// A host without its port; an IPv6 literal keeps its brackets.
@@ -335,11 +302,6 @@ const fn hex(digit: u8) -> u8 {
         b'0'..=b'9' => digit - b'0',
         _ => (digit | 0x20) - b'a' + 10,
     }
-}
-
-/// Whether this is a header name (RFC 3261 `token`).
-fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte))
 }
 
 #[cfg(test)]
@@ -479,7 +441,6 @@ mod tests {
             for id in address.into_iter().chain([claimed_speaker(&value, false)]).flatten() {
                 prop_assert!(!id.reveal().trim().is_empty());
             }
-            prop_assert!(addresses(&value).count() <= value.len() + 1);
             let names = CallNames::collect([value.as_str()], None, Some(&value));
             let _ = names.matches(&value);
         }

@@ -25,11 +25,7 @@ fn voice() -> Voice {
 }
 
 fn voiceprint(model_version: u32) -> Standing {
-    Standing::Enrolled(Arc::new(Voiceprint {
-        version: 3,
-        model_version,
-        voices: vec![voice()],
-    }))
+    Standing::Enrolled(Arc::new(Voiceprint { version: 3, model_version, voices: vec![voice()] }))
 }
 
 fn heard(frames: u64) -> Heard {

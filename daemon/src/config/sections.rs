@@ -1,10 +1,12 @@
 //! The sections of the configuration: their keys, defaults and limits.
 
 use super::read::{Fault, FromToml, Section, Value};
-use super::values::{
-    Bytes, CallerRule, InfoRule, Listen, Network, PortRange, from_text, is_token, text_of,
-};
+use super::values::{Bytes, InfoRule, PortRange, from_text, is_token, text_of};
 use crate::call::identity::{IdentityRules, IdentitySource};
+use crate::sip::headers::HeaderPrefix;
+use crate::sip::peers::Network;
+use crate::sip::siprec::CallerRule;
+use crate::sip::transport::Listen;
 use crate::store::KeySource;
 use std::fmt;
 use std::net::IpAddr;
@@ -28,7 +30,7 @@ pub struct Sip {
     /// `media-user`: the only user part at which a plain media leg is taken; any when absent.
     pub media_user: Option<String>,
     /// `header-prefix`: how the headers to the gateway begin.
-    pub header_prefix: String,
+    pub header_prefix: HeaderPrefix,
 }
 
 impl Default for Sip {
@@ -40,7 +42,7 @@ impl Default for Sip {
             advertise: None,
             user_agent: "Vouch".to_owned(),
             media_user: None,
-            header_prefix: "X-Voice-ID".to_owned(),
+            header_prefix: HeaderPrefix::default(),
         }
     }
 }
@@ -66,7 +68,7 @@ impl Sip {
                 None => Ok(()),
             })
         });
-        section.read_if("header-prefix", &mut self.header_prefix, |name| header_name(name));
+        section.read("header-prefix", &mut self.header_prefix);
     }
 }
 
@@ -229,11 +231,7 @@ pub struct Store {
 
 impl Default for Store {
     fn default() -> Self {
-        Self {
-            path: PathBuf::from("/var/lib/vouch/store"),
-            key: KeySource::Auto,
-            create_key: true,
-        }
+        Self { path: PathBuf::from("/var/lib/vouch/store"), key: KeySource::Auto, create_key: true }
     }
 }
 
@@ -378,10 +376,6 @@ fn printable(text: &str) -> Result<(), String> {
         return Ok(());
     }
     Err("must be printable ASCII".to_owned())
-}
-
-fn header_name(name: &str) -> Result<(), String> {
-    if is_token(name) { Ok(()) } else { Err(format!("`{name}` cannot be the name of a SIP header")) }
 }
 
 /// Bytes of a user part that need no escape (RFC 3261 section 25.1, `user`).

@@ -1,5 +1,6 @@
 use super::*;
 use crate::call::identity::IdentitySource;
+use crate::sip::siprec::CallerRule;
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -116,7 +117,8 @@ fn peers_replace_the_default() {
         [
             "vouchd.toml:2: peers[0].address: missing",
             "vouchd.toml:2: peers[0].name: missing",
-            "vouchd.toml:3: peers[0].caller: `left` is none of `auto`, `first`, `second`, `label:NAME`",
+            "vouchd.toml:3: peers[0].caller: `left` does not say which line is the caller's; use auto, swapped, first, \
+             second or label:N",
         ]
     );
     assert_eq!(problems("version = 1\n[peers]\n"), ["vouchd.toml:2: peers: is a list: write [[peers]]"]);
@@ -138,7 +140,10 @@ fn keys_that_contradict_each_other_are_refused() {
             "vouchd.toml:3: limits.max-calls: 100 calls need 400 RTP ports",
         ),
         ("[identity]\nextra-header = \"X-C\"", "vouchd.toml:3: identity.extra-header: "),
-        ("[identity]\nsources = [\"header:a b\"]", "vouchd.toml:3: identity.sources: `header:a b` is no identity"),
+        (
+            "[identity]\nsources = [\"header:a b\"]",
+            "vouchd.toml:3: identity.sources: `header:a b` is no identity",
+        ),
         (
             "[store]\nkey = \"file:/var/lib/vouch/store/key\"",
             "vouchd.toml:3: store.key: lies inside the store",

@@ -19,8 +19,8 @@ const EXIT_CODES: &str = "Exit codes:\n  \
 
 /// See and steer caller authentication on this box.
 ///
-/// Most commands talk to the daemon vouchd through its Unix socket; `compare`, `trials` and `thresholds` need no
-/// daemon. CALL is an id that `vouchctl calls` shows, or the Call-ID of the SIP call.
+/// Most commands talk to the daemon vouchd through its Unix socket; `compare`, `trials`, `thresholds` and `capacity`
+/// need no daemon. CALL is an id that `vouchctl calls` shows, or the Call-ID of the SIP call.
 #[derive(Debug, Parser)]
 #[command(name = "vouchctl", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Ctl {
@@ -99,6 +99,8 @@ pub enum Command {
     Trials(TrialsArgs),
     /// Print the false-accept and false-reject rate of every threshold (no daemon needed).
     Thresholds,
+    /// Measure how many calls this box carries (no daemon needed).
+    Capacity,
 }
 
 /// Arguments of `result`.

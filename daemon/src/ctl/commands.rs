@@ -25,6 +25,7 @@ pub(super) fn run(ctl: Ctl) -> Result<(), CtlError> {
         Command::Compare(args) => offline::compare(args, json),
         Command::Trials(args) => offline::trials(args, json),
         Command::Thresholds => offline::thresholds(json),
+        Command::Capacity => offline::capacity(json),
         command => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let asker = Asker { client: Client::new(socket), json, zone: TimeZone::system() };
@@ -65,7 +66,7 @@ impl Asker {
                 self.enroll_file(&speaker, &files, consent.as_deref()).await
             }
             // These were carried out before there was a runtime.
-            Command::Compare(_) | Command::Trials(_) | Command::Thresholds => Ok(()),
+            Command::Compare(_) | Command::Trials(_) | Command::Thresholds | Command::Capacity => Ok(()),
         }
     }
 

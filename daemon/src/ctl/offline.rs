@@ -3,7 +3,7 @@
 use super::args::{CompareArgs, TrialsArgs};
 use super::error::CtlError;
 use crate::trials::compare::{self, CompareRequest};
-use crate::trials::{self, OfflineError, TrialsRequest, thresholds};
+use crate::trials::{self, OfflineError, TrialsRequest, capacity, thresholds};
 use std::io::{Write, stdout};
 
 pub(super) fn compare(args: CompareArgs, json: bool) -> Result<(), CtlError> {
@@ -29,6 +29,10 @@ pub(super) fn trials(args: TrialsArgs, json: bool) -> Result<(), CtlError> {
 
 pub(super) fn thresholds(json: bool) -> Result<(), CtlError> {
     print(|out| Ok(thresholds::run(json, out)?))
+}
+
+pub(super) fn capacity(json: bool) -> Result<(), CtlError> {
+    print(|out| capacity::run(json, out))
 }
 
 fn print(command: impl FnOnce(&mut dyn Write) -> Result<(), OfflineError>) -> Result<(), CtlError> {

@@ -23,21 +23,37 @@ const FREE_LINES: usize = 2;
 
 /// Shows events until interrupted, across restarts of the daemon.
 pub(super) async fn run(client: &Client, json: bool, zone: &TimeZone) -> Result<(), CtlError> {
-    let mut screen = Screen { zone: zone.clone(), json, calls: BTreeMap::new(), drawn: 0 };
+    let mut screen =
+        Screen { zone: zone.clone(), json, calls: BTreeMap::new(), drawn: 0, missed_some: false };
     // The first attempt tells whether there is a daemon at all.
-    let mut events = client.events(None).await?;
+    let (mut events, mut calls) = open(client, None).await?;
     let mut last = None;
     loop {
-        screen.show_all(calls(client).await?)?;
-        last = follow(&mut events, &mut screen, last).await?;
+        screen.show_all(calls)?;
+        last = follow(client, &mut events, &mut screen, last).await?;
         screen.note("the daemon closed the stream; waiting for it")?;
-        events = reconnect(client, last).await;
+        (events, calls) = reopen(client, last).await;
         screen.note("the daemon is back")?;
+    }
+}
+
+/// The events after `last`, and the calls as they are once these are listened to.
+async fn open(client: &Client, last: Option<u64>) -> Result<(Events, Vec<CallView>), CtlError> {
+    Ok((client.events(last).await?, calls(client).await?))
+}
+
+async fn reopen(client: &Client, last: Option<u64>) -> (Events, Vec<CallView>) {
+    loop {
+        tokio::time::sleep(RETRY).await;
+        if let Ok(opened) = open(client, last).await {
+            return opened;
+        }
     }
 }
 
 /// Shows events until the stream ends; returns the number of the last one.
 async fn follow(
+    client: &Client,
     events: &mut Events,
     screen: &mut Screen,
     mut last: Option<u64>,
@@ -45,17 +61,11 @@ async fn follow(
     while let Some(message) = events.next().await {
         last = message.id.or(last);
         screen.show(&message.data)?;
-    }
-    Ok(last)
-}
-
-async fn reconnect(client: &Client, last: Option<u64>) -> Events {
-    loop {
-        tokio::time::sleep(RETRY).await;
-        if let Ok(events) = client.events(last).await {
-            return events;
+        if std::mem::take(&mut screen.missed_some) {
+            screen.show_all(calls(client).await?)?;
         }
     }
+    Ok(last)
 }
 
 async fn calls(client: &Client) -> Result<Vec<CallView>, CtlError> {
@@ -71,6 +81,8 @@ struct Screen {
     calls: BTreeMap<(String, String), CallView>,
     /// Lines of the table on the terminal.
     drawn: usize,
+    /// Whether a gap was shown, after which the calls have to be read anew.
+    missed_some: bool,
 }
 
 impl Screen {
@@ -87,6 +99,7 @@ impl Screen {
         }
         let event: Event =
             serde_json::from_str(data).map_err(|error| CtlError::Foreign(error.to_string()))?;
+        self.missed_some |= event.kind == GAP;
         self.remember(&event);
         let line = line(&event, &self.zone);
         // Progress shows in the table where there is one.

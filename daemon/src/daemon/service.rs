@@ -30,7 +30,7 @@ pub(super) async fn stop_signal() -> std::io::Result<()> {
 
 /// Tells systemd's watchdog twice per period that the exchange answers; a stuck one is then restarted.
 pub(super) async fn keep_alive(exchange: Exchange) {
-    let Ok(micros @ 1..) = systemd::daemon::watchdog_enabled(false) else { return };
+    let Ok(micros @ 1..) = systemd::daemon::watchdog_enabled() else { return };
     let mut beat = tokio::time::interval(Duration::from_micros(micros) / 2);
     loop {
         beat.tick().await;
@@ -42,7 +42,7 @@ pub(super) async fn keep_alive(exchange: Exchange) {
 
 fn notify(state: &str) {
     // Without systemd there is nobody to tell.
-    if let Err(error) = systemd::daemon::notify(false, [(state, "1")].iter()) {
+    if let Err(error) = systemd::daemon::notify([(state, "1")].iter()) {
         tracing::warn!(%error, "systemd was not told");
     }
 }

@@ -35,10 +35,15 @@ pub(super) struct Ear {
 struct Hearing {
     listener: Listener,
     concealer: Concealer,
-    ring: SpeechRing<Box<[LogMel]>>,
+    ring: SpeechRing<FrameMemory>,
     clock: StreamClock,
     facts: Facts,
 }
+
+/// Memory of the newest [`MAX_FRAMES`] speech frames. As plain numbers it comes zeroed from the system, which gives
+/// the pages only when a call fills them.
+#[derive(Debug)]
+struct FrameMemory(Box<[i16]>);
 
 /// What an ear noticed beside the speech.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,6 +76,12 @@ impl Ear {
     pub(super) fn tick(&mut self, map: &PayloadMap, now: Instant) {
         let Self { jitter, hearing } = self;
         jitter.tick(now, &mut |ordered| hearing.take(&ordered, map, now));
+    }
+
+    /// Notes that the stream stops here for a while: what comes later follows on nothing.
+    pub(super) fn interrupt(&mut self, map: &PayloadMap, now: Instant) {
+        let Self { jitter, hearing } = self;
+        jitter.interrupt(&mut |ordered| hearing.take(&ordered, map, now));
     }
 
     /// Whether packets wait for [`Self::tick`].
@@ -120,6 +131,24 @@ impl Ear {
     }
 }
 
+impl FrameMemory {
+    fn new() -> Self {
+        Self(vec![0; MAX_FRAMES * MELS].into_boxed_slice())
+    }
+}
+
+impl AsRef<[LogMel]> for FrameMemory {
+    fn as_ref(&self) -> &[LogMel] {
+        self.0.as_chunks().0
+    }
+}
+
+impl AsMut<[LogMel]> for FrameMemory {
+    fn as_mut(&mut self) -> &mut [LogMel] {
+        self.0.as_chunks_mut().0
+    }
+}
+
 #[cfg(test)]
 impl Ear {
     /// Puts frames of speech into the ring, each carrying its number.
@@ -136,7 +165,7 @@ impl Hearing {
         Self {
             listener: Listener::new(Band::Narrow),
             concealer: Concealer::new(),
-            ring: SpeechRing::new(vec![[0; MELS]; MAX_FRAMES].into_boxed_slice()),
+            ring: SpeechRing::new(FrameMemory::new()),
             clock: StreamClock::default(),
             facts: Facts::default(),
         }

@@ -156,6 +156,15 @@ impl JitterBuffer {
         self.timeline = Some(timeline);
     }
 
+    /// Ends the timeline: `out` gets all that waits, and the next packet begins anew, wherever its numbers stand.
+    pub(super) fn interrupt(&mut self, out: &mut impl FnMut(Ordered<'_>)) {
+        let Some(mut timeline) = self.timeline.take() else { return };
+        while self.is_waiting() {
+            self.release_first(&mut timeline, out);
+        }
+        self.counts.strangers += u64::from(self.stranger.take().is_some());
+    }
+
     /// Whether packets wait, so that [`Self::tick`] will have work.
     pub(super) fn is_waiting(&self) -> bool {
         self.oldest_arrival().is_some()
@@ -246,11 +255,7 @@ impl JitterBuffer {
 
     /// Ends the timeline of the old source and begins that of the stranger `first`.
     fn change_source(&mut self, first: Waiting, out: &mut impl FnMut(Ordered<'_>)) {
-        if let Some(mut old) = self.timeline {
-            while self.is_waiting() {
-                self.release_first(&mut old, out);
-            }
-        }
+        self.interrupt(out);
         let timeline = Timeline::begin(first.ssrc, first.sequence);
         let place = place_of(timeline.next);
         self.payloads

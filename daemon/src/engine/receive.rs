@@ -39,14 +39,14 @@ impl Token {
     }
 }
 
-/// Runs one receiver until the engine stops.
-pub(super) fn run(pool: &Pool, epoll: &Epoll) {
-    let mut receiver = Receiver {
-        pool,
-        buffer: [0; MAX_DATAGRAM],
-        waiting: vec![0; pool.slots.len().div_ceil(64)].into_boxed_slice(),
-        ticked: Instant::now(),
-    };
+/// One bit for each slot, for [`run`].
+pub(super) fn waiting(pool: &Pool) -> Box<[u64]> {
+    vec![0; pool.slots.len().div_ceil(64)].into_boxed_slice()
+}
+
+/// Runs one receiver until the engine stops; `waiting` is its memory.
+pub(super) fn run(pool: &Pool, epoll: &Epoll, waiting: Box<[u64]>) {
+    let mut receiver = Receiver { pool, buffer: [0; MAX_DATAGRAM], waiting, ticked: Instant::now() };
     let mut events = [EpollEvent::empty(); ROUND];
     while !pool.queue.is_stopping() {
         // The wait fails only when a signal interrupts it: the next round repeats it.

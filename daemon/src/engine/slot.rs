@@ -1,7 +1,7 @@
 //! One place for a call: its streams, its ear, and the embeddings asked for.
 
 use super::ear::{EAR_BYTES, Ear};
-use super::stream::{Stream, Traffic};
+use super::stream::{MediaSource, Stream, Traffic};
 use super::{EmbedJob, EmbedOutcome, EngineError, Progress, StreamRole};
 use crate::sys::media_socket::MediaSocket;
 use std::net::SocketAddr;
@@ -143,6 +143,16 @@ impl SlotState {
             self.forget();
             self.caller = caller;
         }
+    }
+
+    /// Applies what the SDP says of a line. What is sent during a hold is no loss.
+    pub(super) fn set_source(&mut self, line: usize, source: MediaSource, now: Instant) {
+        let Self { lines, ear, caller, .. } = self;
+        let Some(stream) = lines[line].as_mut().map(|line| &mut line.stream) else { return };
+        if *caller == Some(line) && stream.sending && !source.sending {
+            ear.interrupt(&stream.payloads, now);
+        }
+        stream.set_source(source);
     }
 
     pub(super) fn restart(&mut self) {

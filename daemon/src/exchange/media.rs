@@ -46,8 +46,12 @@ impl Exchange {
             self.hang_up_if_silent(line);
         }
         self.clear_away(&mut floor);
-        let retention = SignedDuration::try_from(self.0.config.retention.calls).unwrap_or(SignedDuration::MAX);
+        let retention =
+            SignedDuration::try_from(self.0.config.retention.calls).unwrap_or(SignedDuration::MAX);
         floor.forget_old(Timestamp::now(), retention);
+        drop(floor);
+        self.0.metrics.mirror(&self.0.engine.counters());
+        self.0.metrics.store.speakers.set(self.0.store.count() as i64);
     }
 
     /// Brings a call what the engine has for it: finished embeddings first, then the newest figures.
@@ -91,7 +95,11 @@ impl Exchange {
                 let asked = line.slot.map(|slot| self.0.engine.embed(slot, EmbedJob { tag, first, frames }));
                 if let None | Some(Err(_)) = asked {
                     let error = asked.and_then(Result::err);
-                    tracing::error!(call = line.id, error = error.map(tracing::field::display), "no embedding");
+                    tracing::error!(
+                        call = line.id,
+                        error = error.map(tracing::field::display),
+                        "no embedding"
+                    );
                     line.call.embedded(tag, None, Timestamp::now());
                 }
             }

@@ -4,7 +4,7 @@ use super::{AskError, Exchange};
 use crate::audio::Recording;
 use crate::call::{NewVoiceprint, Standing};
 use crate::decision::{Voice, Voiceprint};
-use crate::engine::{Engine, embed_recordings};
+use crate::engine::Engine;
 use crate::pii::{Pii, SpeakerId};
 use crate::store::{self, SpeakerRecord, Store, StoreError, StoredEmbedding};
 use crate::view::SpeakerView;
@@ -158,20 +158,12 @@ impl Exchange {
     }
 }
 
-/// The voice of up to `needed` frames of net speech in recordings; fewer are refused.
-fn hear(engine: &Engine, recordings: &[Recording], needed: usize) -> Result<Voice, AskError> {
-    // Whatever its rate, a voiceprint must serve on the telephone.
-    let band = Band::Narrow;
-    let pcm: Vec<Vec<i16>> = recordings.iter().map(|recording| recording.pcm_at(band)).collect();
-    let slices: Vec<&[i16]> = pcm.iter().map(Vec::as_slice).collect();
-    let heard = embed_recordings(engine.network(), &slices, band, needed);
-    if heard.frames < needed {
-        let (have, need) = (heard.frames as f32 / 100.0, needed as f32 / 100.0);
-        let problem = format!("the recordings hold {have:.1} s of net speech; an enrollment needs {need:.0} s");
-        return Err(AskError::Invalid(problem));
-    }
-    let embedding = heard.result.map_err(|fault| AskError::Invalid(fault.to_string()))?;
-    Ok(Voice { embedding: Pii::new(embedding), band, net_speech_ms: heard.frames as u32 * 10 })
+/// The voice of `frames` frames of net speech in recordings; fewer are refused.
+fn hear(engine: &Engine, recordings: &[Recording], frames: usize) -> Result<Voice, AskError> {
+    let made = engine.embed_recordings(recordings, frames);
+    let embedding = made.map_err(|problem| AskError::Invalid(problem.to_string()))?;
+    // Whatever the rate of the recordings, the voiceprint is made to serve on the telephone.
+    Ok(Voice { embedding: Pii::new(embedding), band: Band::Narrow, net_speech_ms: frames as u32 * 10 })
 }
 
 /// A stored voiceprint as the decision takes it.

@@ -23,6 +23,10 @@ use tokio::sync::mpsc;
 /// How long calls in progress may take to say goodbye when the daemon stops.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// Content types that an INVITE may bring; RFC 9806 writes the metadata's without `+xml`.
+const ACCEPTED: [&str; 4] =
+    ["application/sdp", "multipart/mixed", "application/rs-metadata+xml", "application/rs-metadata"];
+
 /// What the reception keeps between messages.
 #[derive(Debug)]
 pub(super) struct Reception {
@@ -56,6 +60,7 @@ impl Exchange {
                 peers: Peers::new(networks),
                 product: config.sip.user_agent.clone(),
                 // Room for re-INVITEs and calls being refused beside those in progress.
+                accept: ACCEPTED.map(str::to_owned).to_vec(),
                 max_dialogs: config.limits.max_calls as usize + defaults.max_dialogs,
                 ..defaults
             },
@@ -67,7 +72,6 @@ impl Exchange {
     pub async fn receive_calls(self, mut sip: Sip) {
         let outbox = self.0.reception.sent.lock().ok().and_then(|mut sent| sent.take());
         let Some(mut outbox) = outbox else { return };
-        let counters = sip.handle.counters_handle();
         let mut round = tokio::time::interval(Duration::from_secs(1));
         loop {
             let command = tokio::select! {
@@ -76,7 +80,7 @@ impl Exchange {
                     None => return,
                 },
                 command = outbox.recv() => command,
-                _ = round.tick() => { self.0.metrics.sip.mirror(&counters); None }
+                _ = round.tick() => { self.0.metrics.sip.mirror(sip.handle.counters()); None }
             };
             if let Some(command) = command
                 && sip.handle.send(command).await.is_err()
@@ -202,9 +206,7 @@ impl Exchange {
         self.0.metrics.calls.started.count(line.source.as_str());
         tracing::info!(call = line.id, peer = peer.name, source = line.source.as_str(), "call");
         self.publish("call-started", Some(line.view()), None);
-        let mut floor = self.floor();
-        floor.add(line);
-        self.0.metrics.calls.active.set(floor.active().len() as i64);
+        self.floor().add(line);
         Ok(reply)
     }
 
@@ -216,6 +218,8 @@ impl Exchange {
         let rule = line.peer.caller.clone();
         match line.session.change(&self.0.engine, request, flow, (local, &rule)) {
             Ok(answer) => {
+                line.call.set_obstacle(line.session.obstacle(), Timestamp::now());
+                self.carry_out(line);
                 let mut reply = Reply::new(200).body("application/sdp", answer);
                 reply.headers = self.0.reception.headers(line);
                 reply
@@ -260,8 +264,12 @@ impl Exchange {
     fn claim(&self, line: &mut Line, request: &Request) {
         let speaker_header = self.0.reception.prefix.speaker();
         let believed = |name: &str| line.peer.may_claim || !name.eq_ignore_ascii_case(&speaker_header);
-        let headers: Vec<(&str, &str)> =
-            request.headers.iter().map(|header| (header.name(), header.value())).filter(|(name, _)| believed(name)).collect();
+        let headers: Vec<(&str, &str)> = request
+            .headers
+            .iter()
+            .map(|header| (header.name(), header.value()))
+            .filter(|(name, _)| believed(name))
+            .collect();
         let inputs = IdentityInputs {
             speaker_header: &speaker_header,
             headers: &headers,

@@ -10,7 +10,7 @@ use crate::sip::offer_answer::{Leg, MediaPlan, Negotiation, Refusal, Told};
 use crate::sip::siprec::{Bodies, CallerChoice, CallerRule, choose_caller};
 use crate::verdict::Reason;
 use crate::wire::multipart::MultipartError;
-use crate::wire::rs_metadata::{MetadataError, Recording};
+use crate::wire::rs_metadata::Recording;
 use crate::wire::sdp::{Description, SdpError};
 use std::net::IpAddr;
 
@@ -26,9 +26,6 @@ pub(super) enum Failure {
     /// The description cannot be read.
     #[error("the SDP: {0}")]
     Sdp(#[from] SdpError),
-    /// The metadata cannot be read.
-    #[error("the recording metadata: {0}")]
-    Metadata(#[from] MetadataError),
     /// A recording session without a description.
     #[error("a recording session needs an SDP offer")]
     NoOffer,
@@ -47,7 +44,6 @@ impl Failure {
             Self::NotHere => "not-here",
             Self::Multipart(_) => "bad-multipart",
             Self::Sdp(_) => "bad-sdp",
-            Self::Metadata(_) => "bad-metadata",
             Self::NoOffer => "no-offer",
             Self::Refused(_) => "no-codec",
             Self::Engine(EngineError::PoolFull(_)) => "full",
@@ -83,6 +79,8 @@ pub(super) struct Session {
     streams: Vec<Stream>,
     recording: Option<Recording>,
     caller: Result<CallerChoice, Reason>,
+    /// Whether the caller's line offers a codec that we decode.
+    decodable: bool,
     peer: IpAddr,
 }
 
@@ -109,6 +107,7 @@ impl Session {
             streams: Vec::new(),
             recording: None,
             caller: Err(Reason::CallerUnknown),
+            decodable: true,
             peer: flow.remote.ip(),
         };
         let answered = session.negotiate(engine, &bodies, local, &peer.caller);
@@ -151,7 +150,8 @@ impl Session {
 
     /// Why the caller's audio cannot be judged, if so.
     pub(super) fn obstacle(&self) -> Option<Reason> {
-        self.caller.as_ref().err().copied()
+        let undecodable = (!self.decodable).then_some(Reason::UnsupportedCodec);
+        self.caller.as_ref().err().copied().or(undecodable)
     }
 
     /// Address of the caller in the metadata.
@@ -171,7 +171,7 @@ impl Session {
         (local, told): (IpAddr, IpAddr),
         rule: &CallerRule,
     ) -> Result<String, Failure> {
-        let newer = bodies.metadata.map(Recording::parse).transpose()?;
+        let newer = bodies.metadata.and_then(metadata);
         let Some(sdp) = bodies.sdp else { return self.offer(engine, local, told) };
         let offer = Description::parse(sdp)?;
         let negotiation = Negotiation::new(&offer, self.leg)?;
@@ -216,6 +216,9 @@ impl Session {
         let caller = self.caller.as_ref().ok().map(|choice| choice.m_line);
         for stream in &self.streams {
             let plan = plans.iter().find(|plan| plan.m_line == stream.m_line);
+            if caller == Some(stream.m_line) {
+                self.decodable = plan.is_none_or(|plan| plan.codec.is_some());
+            }
             let role = if caller == Some(stream.m_line) { StreamRole::Caller } else { StreamRole::Other };
             engine.set_role(stream.id, role)?;
             engine.set_remote(stream.id, source(plan, self.peer))?;
@@ -245,6 +248,18 @@ fn bodies(request: &Request) -> Result<Bodies<'_>, Failure> {
     match request.content_type() {
         Some(content_type) if !request.body.is_empty() => Ok(Bodies::find(content_type, &request.body)?),
         _ => Ok(Bodies::default()),
+    }
+}
+
+/// Metadata that cannot be read is no reason to refuse a call: a rule of the peer may still name the caller's
+/// stream, and otherwise the answer says that nobody knows it.
+fn metadata(bytes: &[u8]) -> Option<Recording> {
+    match Recording::parse(bytes) {
+        Ok(recording) => Some(recording),
+        Err(error) => {
+            tracing::warn!(%error, "recording metadata cannot be read");
+            None
+        }
     }
 }
 

@@ -13,13 +13,13 @@ use super::counters::SipCounters;
 use super::dialog::{Dialog, DialogId, DialogKey};
 use super::flow::{Flow, Transport};
 use super::message::{
-    Body, Builder, Headers, Message, Refusal, Request, Via, default_reason, skip_line_ends,
+    Body, Builder, Headers, Message, Refusal, Request, Via, Wire, default_reason, skip_line_ends,
 };
 use super::peers::Peers;
 use super::timers::Timers;
 use super::transaction::{ClientTransaction, GIVE_UP, ServerKey, ServerTransaction};
-use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ pub enum Output {
         /// Where to.
         flow: Flow,
         /// One message.
-        bytes: Bytes,
+        bytes: Wire,
     },
     /// The application should know this.
     Event(Event),
@@ -172,7 +172,7 @@ pub enum EndReason {
 }
 
 /// A response, as the application gives it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Reply {
     /// Status code, 200 to 699.
     pub status: u16,
@@ -202,6 +202,14 @@ impl Reply {
     pub fn body(mut self, content_type: &str, bytes: impl Into<Vec<u8>>) -> Self {
         self.body = Some(Body::new(content_type, bytes));
         self
+    }
+}
+
+/// Status and names of headers: their values may identify people.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        write!(f, "Reply({} {names:?} {:?})", self.status, self.body)
     }
 }
 
@@ -345,7 +353,7 @@ impl Agent {
         self.counters.refused_peers.add();
         if let Ok(Message::Request(mut request)) = Message::parse(bytes) {
             request.stamp(flow.remote);
-            self.refuse(&request, flow, Reply::new(403));
+            self.refuse(&request, flow, &Reply::new(403));
         }
     }
 
@@ -354,8 +362,10 @@ impl Agent {
         let Some((mut headers, mut via)) = refusal.answer else {
             return;
         };
-        via.stamp(flow.remote);
-        headers.replace_top_via(&via);
+        if let Some(via) = &mut via {
+            via.stamp(flow.remote);
+            headers.replace_top_via(via);
+        }
         let status = refusal.error.status();
         let reason = format!("{} ({})", default_reason(status), refusal.error);
         let tag = self.stateless_tag(&headers);
@@ -363,17 +373,18 @@ impl Agent {
             .echo(&headers, None, &tag)
             .header("Server", &self.config.product)
             .finish(None);
-        self.send(answer_flow(flow, &via), bytes);
+        // Where no Via can be read, the source is all that is known.
+        self.send(via.map_or(flow, |via| answer_flow(flow, &via)), bytes);
     }
 
     /// Answers without keeping anything: the request, sent again, gets the same answer again (RFC 3261 section
     /// 8.2.7). An ACK gets none.
-    fn refuse(&mut self, request: &Request, flow: Flow, reply: Reply) {
+    fn refuse(&mut self, request: &Request, flow: Flow, reply: &Reply) {
         if request.method == super::message::Method::Ack {
             return;
         }
         let tag = self.stateless_tag(&request.headers);
-        let bytes = self.response(request, &tag, &reply).finish(reply.body.as_ref());
+        let bytes = self.response(request, &tag, reply).finish(reply.body.as_ref());
         self.send(answer_flow(flow, &request.essentials.via), bytes);
     }
 
@@ -385,7 +396,7 @@ impl Agent {
             .headers(&reply.headers)
     }
 
-    fn send(&mut self, flow: Flow, bytes: Bytes) {
+    fn send(&mut self, flow: Flow, bytes: Wire) {
         self.counters.sent.add();
         self.outputs.push_back(Output::Send { flow, bytes });
     }

@@ -51,6 +51,8 @@ pub struct Unacknowledged {
     pub cseq: u32,
     /// The answer.
     pub resend: Resend,
+    /// Whether the 2xx made an offer, which the ACK is to answer.
+    pub offered: bool,
     /// When the peer counts as gone.
     pub until: Instant,
     /// Where the answer goes.
@@ -114,7 +116,7 @@ impl Dialog {
             remote: invite.headers.get("From").unwrap_or_default().to_owned(),
             route_set,
             target,
-            behind_nat: invite.essentials.via.params.has("received"),
+            behind_nat: invite.essentials.via.is_behind_nat(),
             local_cseq: 0,
             remote_cseq: invite.essentials.cseq.number,
         })
@@ -142,7 +144,7 @@ impl Dialog {
         if request.headers.get("Allow").is_some() {
             self.takes_update = request.headers.lists_token("Allow", "UPDATE");
         }
-        self.behind_nat = request.essentials.via.params.has("received");
+        self.behind_nat = request.essentials.via.is_behind_nat();
         self.flow = flow;
     }
 
@@ -187,7 +189,10 @@ impl Dialog {
             (Some("udp"), Transport::Tcp) => {
                 Flow { transport: Transport::Udp, remote, connection: None, ..self.flow }
             }
-            _ => Flow { remote, ..self.flow },
+            _ => {
+                let connection = self.flow.connection.filter(|_| remote.ip() == self.flow.remote.ip());
+                Flow { remote, connection, ..self.flow }
+            }
         }
     }
 }
@@ -204,6 +209,7 @@ impl fmt::Debug for Dialog {
 
 #[cfg(test)]
 mod tests {
+    use super::super::flow::ConnectionId;
     use super::super::message::Message;
     use super::*;
 
@@ -276,6 +282,13 @@ mod tests {
         assert_eq!(hop("Contact: <sip:gw@gw.example.com>\r\n"), flow(), "a name");
         assert_eq!(hop("Contact: <sip:gw@[2001:db8::1]>\r\n"), flow(), "another family");
         assert_eq!(hop("").remote, flow().remote, "no Contact");
+        let connected = Flow { transport: Transport::Tcp, connection: Some(ConnectionId(1)), ..flow() };
+        let connection = |extra: &str| {
+            let dialog = Dialog::from_invite(&invite(extra), "ours", connected).unwrap();
+            dialog.next_hop(&peers).connection
+        };
+        assert_eq!(connection("Contact: <sip:gw@192.0.2.7:5070>\r\n"), connected.connection, "the same peer");
+        assert_eq!(connection("Contact: <sip:gw@192.0.2.8:5070>\r\n"), None, "another peer");
         let routed = hop("Contact: <sip:gw@203.0.113.1>\r\nRecord-Route: <sip:192.0.2.5:5080;lr>\r\n");
         assert_eq!(routed.remote, "192.0.2.5:5080".parse().unwrap());
         assert_eq!(hop("Contact: <sip:gw@192.0.2.8;transport=TCP>\r\n").transport, Transport::Tcp);

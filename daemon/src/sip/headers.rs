@@ -8,8 +8,10 @@
 //! [`INFO_PACKAGE`]. It carries these headers and no body: a proxy script reads headers with a word, and
 //! would need a parser for a body.
 
+use crate::sip::params::split_list;
 use crate::verdict::Verdict;
 use std::fmt::Write;
+use std::str::FromStr;
 
 /// Name of the Info Package that carries results.
 pub const INFO_PACKAGE: &str = "voice-id";
@@ -39,19 +41,19 @@ impl Default for HeaderPrefix {
     }
 }
 
-impl HeaderPrefix {
-    /// Checks a prefix.
-    ///
-    /// # Errors
-    /// [`BadPrefix`] when it would not make header names.
-    pub fn new(text: &str) -> Result<Self, BadPrefix> {
+impl FromStr for HeaderPrefix {
+    type Err = BadPrefix;
+
+    fn from_str(text: &str) -> Result<Self, BadPrefix> {
         let fits = (1..=MAX_PREFIX).contains(&text.len())
             && text.starts_with(|c: char| c.is_ascii_alphabetic())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && !text.ends_with('-');
         if fits { Ok(Self(text.to_owned())) } else { Err(BadPrefix(text.to_owned())) }
     }
+}
 
+impl HeaderPrefix {
     /// A header name, such as `X-Voice-ID-Status` for `Status`.
     pub fn name(&self, what: &str) -> String {
         format!("{}-{what}", self.0)
@@ -96,7 +98,7 @@ pub fn info_headers(prefix: &HeaderPrefix, verdict: &Verdict) -> Vec<Header> {
 
 /// Whether a peer's `Recv-Info` headers name our package (RFC 6086 section 10.9).
 pub fn takes_info<'a>(recv_info: impl IntoIterator<Item = &'a str>) -> bool {
-    recv_info.into_iter().flat_map(|value| value.split(',')).any(|package| {
+    recv_info.into_iter().flat_map(split_list).any(|package| {
         package.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(INFO_PACKAGE)
     })
 }
@@ -176,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_there_is_not_has_no_header() {
-        let prefix = HeaderPrefix::new("P-Bank").unwrap();
+        let prefix = "P-Bank".parse::<HeaderPrefix>().unwrap();
         let bare = Verdict {
             status: Status::NotEnrolled,
             score: None,
@@ -194,10 +196,10 @@ mod tests {
     #[test]
     fn prefixes_are_checked() {
         for good in ["X", "X-Voice-ID", "P-Bank2"] {
-            assert_eq!(HeaderPrefix::new(good).unwrap().name("Call"), format!("{good}-Call"));
+            assert_eq!(good.parse::<HeaderPrefix>().unwrap().name("Call"), format!("{good}-Call"));
         }
         for bad in ["", "-X", "2X", "X-", "X Y", "X:Y", "X\r\nVia", &"x".repeat(33)] {
-            assert_eq!(HeaderPrefix::new(bad), Err(BadPrefix(bad.to_owned())));
+            assert_eq!(bad.parse::<HeaderPrefix>(), Err(BadPrefix(bad.to_owned())));
         }
         assert_eq!(HeaderPrefix::default().speaker(), "X-Voice-ID-Speaker");
         assert_eq!(HeaderPrefix::default().call(), "X-Voice-ID-Call");

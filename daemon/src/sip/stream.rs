@@ -1,10 +1,10 @@
 //! Cuts a byte stream into SIP messages (RFC 3261 section 18.3) and keep-alives (RFC 5626 section 3.5.1).
 
 use super::message::{
-    Headers, MAX_MESSAGE, MessageError, Place, content_length, find_head_end, skip_line_ends,
+    Headers, MAX_MESSAGE, MessageError, Place, Wire, content_length, find_head_end, skip_line_ends,
 };
 use super::params::Fault;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 
 /// Most bytes before the end of the headers.
 pub const MAX_HEAD: usize = 32_768;
@@ -13,7 +13,7 @@ pub const MAX_HEAD: usize = 32_768;
 #[derive(Debug, PartialEq, Eq)]
 pub enum Piece {
     /// A message, headers and body.
-    Message(Bytes),
+    Message(Wire),
     /// `CRLF CRLF`: the peer asks whether we are there, and one [`PONG`] says so.
     Ping,
 }
@@ -28,7 +28,7 @@ pub struct Broken {
     /// What is wrong.
     pub error: MessageError,
     /// The message as far as it came.
-    pub head: Bytes,
+    pub head: Wire,
 }
 
 /// Collects what arrives on one connection.
@@ -54,7 +54,7 @@ impl Framer {
     ///
     /// # Errors
     /// [`Broken`] where Content-Length is wrong, or the message too large.
-    pub fn next(&mut self) -> Result<Option<Piece>, Broken> {
+    pub fn next_piece(&mut self) -> Result<Option<Piece>, Broken> {
         if let Some(piece) = self.skip_line_ends() {
             return Ok(Some(piece));
         }
@@ -70,7 +70,7 @@ impl Framer {
         };
         let length = match self.body_length(end) {
             Ok(length) => length,
-            Err(error) => return Err(Broken { error, head: self.buffer.split().freeze() }),
+            Err(error) => return Err(Broken { error, head: self.buffer.split().freeze().into() }),
         };
         if end.saturating_add(length) > MAX_MESSAGE {
             return Err(self.broken(Place::Message, Fault::TooLarge));
@@ -80,7 +80,7 @@ impl Framer {
             return Ok(None);
         }
         self.searched = 0;
-        Ok(Some(Piece::Message(self.buffer.split_to(end + length).freeze())))
+        Ok(Some(Piece::Message(self.buffer.split_to(end + length).freeze().into())))
     }
 
     /// Drops line ends between messages; two in a row are a ping.
@@ -112,7 +112,7 @@ impl Framer {
     }
 
     fn broken(&mut self, place: Place, fault: Fault) -> Broken {
-        Broken { error: MessageError::new(place, fault), head: self.buffer.split().freeze() }
+        Broken { error: MessageError::new(place, fault), head: self.buffer.split().freeze().into() }
     }
 }
 
@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn pieces(framer: &mut Framer) -> Vec<Piece> {
-        std::iter::from_fn(|| framer.next().unwrap()).collect()
+        std::iter::from_fn(|| framer.next_piece().unwrap()).collect()
     }
 
     #[test]
@@ -158,9 +158,9 @@ mod tests {
         for (text, place, fault) in cases {
             let mut framer = Framer::default();
             framer.buffer().extend_from_slice(text.as_bytes());
-            let broken = framer.next().unwrap_err();
+            let broken = framer.next_piece().unwrap_err();
             assert_eq!(broken.error, MessageError::new(place, fault));
-            assert_eq!(broken.head, text.as_bytes());
+            assert_eq!(&broken.head[..], text.as_bytes());
         }
     }
 
@@ -178,7 +178,7 @@ mod tests {
             let mut framer = Framer::default();
             for chunk in &chunks {
                 framer.buffer().extend_from_slice(chunk);
-                while let Ok(Some(_)) = framer.next() {}
+                while let Ok(Some(_)) = framer.next_piece() {}
             }
         }
     }

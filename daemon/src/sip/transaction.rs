@@ -1,8 +1,7 @@
 //! Transactions (RFC 3261 section 17, with the accepted state of RFC 6026): the state machines alone. They
 //! hold no table and send nothing; what is to be sent comes out as bytes.
 
-use super::message::{Method, Request};
-use bytes::Bytes;
+use super::message::{Method, Request, Wire};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -67,14 +66,14 @@ impl fmt::Debug for ServerKey {
 /// A message that goes out again, at growing intervals, until somebody answers it.
 #[derive(Debug)]
 pub struct Resend {
-    bytes: Bytes,
+    bytes: Wire,
     at: Instant,
     after: Duration,
 }
 
 impl Resend {
     /// First repeats `bytes` after [`T1`], then after twice the last interval, [`T2`] at most.
-    pub fn new(bytes: Bytes, now: Instant) -> Self {
+    pub fn new(bytes: Wire, now: Instant) -> Self {
         Self { bytes, at: now + T1, after: T1 }
     }
 
@@ -84,7 +83,7 @@ impl Resend {
     }
 
     /// The message, if it is due.
-    pub fn due(&mut self, now: Instant) -> Option<Bytes> {
+    pub fn due(&mut self, now: Instant) -> Option<Wire> {
         if self.at > now {
             return None;
         }
@@ -98,7 +97,7 @@ impl Resend {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Tick {
     /// This goes out.
-    Send(Bytes),
+    Send(Wire),
     /// The peer said nothing for [`GIVE_UP`]; the transaction is over.
     TimedOut,
     /// The transaction is over.
@@ -125,15 +124,15 @@ pub struct ServerTransaction {
     invite: bool,
     reliable: bool,
     state: ServerState,
-    last: Option<Bytes>,
+    last: Option<Wire>,
     resend: Option<Resend>,
-    trying: Option<(Instant, Bytes)>,
+    trying: Option<(Instant, Wire)>,
     end: Option<Instant>,
 }
 
 impl ServerTransaction {
     /// Of an INVITE; `trying` goes out if nothing else does within [`TRYING_AFTER`].
-    pub fn invite(reliable: bool, trying: Bytes, now: Instant) -> Self {
+    pub fn invite(reliable: bool, trying: Wire, now: Instant) -> Self {
         Self { invite: true, trying: Some((now + TRYING_AFTER, trying)), ..Self::other(reliable) }
     }
 
@@ -149,7 +148,7 @@ impl ServerTransaction {
     }
 
     /// The request came again: what to say to that.
-    pub fn repeated(&self) -> Option<Bytes> {
+    pub fn repeated(&self) -> Option<Wire> {
         match self.state {
             ServerState::Proceeding | ServerState::Completed => self.last.clone(),
             ServerState::Confirmed | ServerState::Accepted => None,
@@ -157,7 +156,7 @@ impl ServerTransaction {
     }
 
     /// An answer goes out.
-    pub fn answered(&mut self, status: u16, bytes: &Bytes, now: Instant) {
+    pub fn answered(&mut self, status: u16, bytes: &Wire, now: Instant) {
         self.trying = None;
         self.last = Some(bytes.clone());
         match (self.invite, status) {
@@ -223,7 +222,7 @@ pub struct ClientTransaction {
 
 impl ClientTransaction {
     /// Of the request `bytes`, sent `now`.
-    pub fn new(reliable: bool, bytes: Bytes, now: Instant) -> Self {
+    pub fn new(reliable: bool, bytes: Wire, now: Instant) -> Self {
         let resend = (!reliable).then(|| Resend::new(bytes, now));
         Self { reliable, answered: false, resend, end: now + GIVE_UP }
     }
@@ -269,9 +268,10 @@ pub fn earliest<const N: usize>(deadlines: [Option<Instant>; N]) -> Option<Insta
 mod tests {
     use super::super::message::Message;
     use super::*;
+    use std::sync::LazyLock;
 
-    const ANSWER: Bytes = Bytes::from_static(b"answer");
-    const TRYING: Bytes = Bytes::from_static(b"trying");
+    static ANSWER: LazyLock<Wire> = LazyLock::new(|| Wire::from(&b"answer"[..]));
+    static TRYING: LazyLock<Wire> = LazyLock::new(|| Wire::from(&b"trying"[..]));
 
     /// Runs a transaction by its own deadlines; gives what it sent, in milliseconds after `start`, and its end.
     fn run(start: Instant, mut deadline: impl FnMut() -> (Option<Instant>, Tick)) -> (Vec<u128>, Tick, u128) {
@@ -297,14 +297,14 @@ mod tests {
     #[test]
     fn a_refused_invite_repeats_until_the_ack() {
         let start = Instant::now();
-        let mut transaction = ServerTransaction::invite(false, TRYING, start);
+        let mut transaction = ServerTransaction::invite(false, TRYING.clone(), start);
         transaction.answered(486, &ANSWER, start);
-        assert_eq!(transaction.repeated(), Some(ANSWER));
+        assert_eq!(transaction.repeated(), Some(ANSWER.clone()));
         let (sent, end, at) = run_server(&mut transaction, start);
         assert_eq!(sent, [500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
         assert_eq!((end, at), (Tick::TimedOut, 32_000));
 
-        let mut transaction = ServerTransaction::invite(false, TRYING, start);
+        let mut transaction = ServerTransaction::invite(false, TRYING.clone(), start);
         transaction.answered(486, &ANSWER, start);
         assert!(transaction.acknowledged(start) && transaction.acknowledged(start));
         assert_eq!(transaction.repeated(), None);
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn nothing_repeats_over_tcp() {
         let start = Instant::now();
-        let mut invite = ServerTransaction::invite(true, TRYING, start);
+        let mut invite = ServerTransaction::invite(true, TRYING.clone(), start);
         invite.answered(486, &ANSWER, start);
         assert_eq!(run_server(&mut invite, start), (vec![], Tick::TimedOut, 32_000));
         let mut bye = ServerTransaction::other(true);
@@ -325,9 +325,9 @@ mod tests {
     #[test]
     fn an_accepted_invite_absorbs_its_repetitions_in_silence() {
         let start = Instant::now();
-        let mut transaction = ServerTransaction::invite(false, TRYING, start);
+        let mut transaction = ServerTransaction::invite(false, TRYING.clone(), start);
         transaction.answered(180, &TRYING, start);
-        assert_eq!(transaction.repeated(), Some(TRYING));
+        assert_eq!(transaction.repeated(), Some(TRYING.clone()));
         transaction.answered(200, &ANSWER, start);
         assert_eq!((transaction.repeated(), transaction.acknowledged(start)), (None, false));
         assert_eq!(run_server(&mut transaction, start), (vec![], Tick::Done, 32_000));
@@ -336,11 +336,11 @@ mod tests {
     #[test]
     fn trying_goes_out_only_when_the_answer_takes_long() {
         let start = Instant::now();
-        let mut transaction = ServerTransaction::invite(false, TRYING, start);
+        let mut transaction = ServerTransaction::invite(false, TRYING.clone(), start);
         assert_eq!(transaction.repeated(), None);
         assert_eq!(transaction.deadline(), Some(start + TRYING_AFTER));
-        assert_eq!(transaction.tick(start + TRYING_AFTER), Tick::Send(TRYING));
-        assert_eq!((transaction.deadline(), transaction.repeated()), (None, Some(TRYING)));
+        assert_eq!(transaction.tick(start + TRYING_AFTER), Tick::Send(TRYING.clone()));
+        assert_eq!((transaction.deadline(), transaction.repeated()), (None, Some(TRYING.clone())));
     }
 
     #[test]
@@ -349,7 +349,7 @@ mod tests {
         let mut transaction = ServerTransaction::other(false);
         assert_eq!((transaction.deadline(), transaction.repeated()), (None, None));
         transaction.answered(200, &ANSWER, start);
-        assert_eq!(transaction.repeated(), Some(ANSWER));
+        assert_eq!(transaction.repeated(), Some(ANSWER.clone()));
         assert!(!transaction.acknowledged(start));
         assert_eq!(run_server(&mut transaction, start), (vec![], Tick::Done, 32_000));
     }
@@ -357,7 +357,7 @@ mod tests {
     #[test]
     fn our_requests_repeat_over_udp_until_answered() {
         let start = Instant::now();
-        let mut silent = ClientTransaction::new(false, ANSWER, start);
+        let mut silent = ClientTransaction::new(false, ANSWER.clone(), start);
         let (sent, end, at) = run(start, || {
             let at = silent.deadline();
             (at, silent.tick(at.unwrap()))
@@ -365,14 +365,14 @@ mod tests {
         assert_eq!(sent, [500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
         assert_eq!((end, at), (Tick::TimedOut, 32_000));
 
-        let mut slow = ClientTransaction::new(false, ANSWER, start);
+        let mut slow = ClientTransaction::new(false, ANSWER.clone(), start);
         assert!(!slow.received(100, start));
         assert_eq!(slow.deadline(), Some(start + T2));
         assert!(slow.received(200, start) && !slow.received(200, start));
         assert_eq!(slow.deadline(), Some(start + T4));
         assert_eq!(slow.tick(start + T4), Tick::Done);
 
-        let reliable = ClientTransaction::new(true, ANSWER, start);
+        let reliable = ClientTransaction::new(true, ANSWER.clone(), start);
         assert_eq!(reliable.deadline(), Some(start + GIVE_UP));
     }
 

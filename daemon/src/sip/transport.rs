@@ -11,8 +11,7 @@ use super::agent::{Agent, AgentConfig, CommandError, Event, Output, Reply, Reque
 use super::counters::SipCounters;
 use super::dialog::DialogId;
 use super::flow::{ConnectionId, Flow, Transport};
-use super::message::Body;
-use bytes::Bytes;
+use super::message::{Body, Wire};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -89,7 +88,6 @@ pub struct StartError {
 pub struct Stopped;
 
 /// What the application asks for; see the functions of [`Agent`] of the same names.
-#[derive(Debug)]
 pub enum SipCommand {
     /// [`Agent::ring`]
     Ring(DialogId),
@@ -169,8 +167,8 @@ pub async fn start(config: SipConfig) -> Result<Sip, StartError> {
 /// What the readers give to the agent's task.
 #[derive(Debug)]
 enum Inbound {
-    Message { bytes: Bytes, flow: Flow },
-    Opened { id: ConnectionId, writer: mpsc::Sender<Bytes> },
+    Message { bytes: Wire, flow: Flow },
+    Opened { id: ConnectionId, writer: mpsc::Sender<Wire> },
     Closed(ConnectionId),
 }
 
@@ -238,13 +236,13 @@ impl Shell {
         match result {
             Ok(()) => {}
             Err(CommandError::BadStatus(status)) => {
-                tracing::error!(status, "a SIP answer has no final status")
+                tracing::error!(status, "a SIP answer has no final status");
             }
             Err(error) => tracing::debug!(%error, "a SIP command came too late"),
         }
     }
 
-    async fn send(&mut self, flow: Flow, bytes: Bytes) {
+    async fn send(&mut self, flow: Flow, bytes: Wire) {
         let sent = match flow.transport {
             Transport::Udp => self.udp.send(flow, &bytes).await,
             Transport::Tcp => self.tcp.send(flow, bytes),

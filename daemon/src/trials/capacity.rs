@@ -2,12 +2,12 @@
 
 use super::OfflineError;
 use super::voice::Voice;
-use crate::wire::rtp::RtpPacket;
+use crate::engine::PacketPath;
+use crate::engine::codec::PayloadMap;
 use serde_json::json;
 use std::hint::black_box;
 use std::io::Write;
 use std::time::Instant;
-use vouch_dsp::codec::conceal::Concealer;
 use vouch_dsp::codec::g711::Law;
 use vouch_dsp::features::Band;
 use vouch_dsp::listener::{Listener, Origin};
@@ -59,7 +59,7 @@ impl Capacity {
         })?;
         let packets = packets(&pcm);
         let packets_s = median_seconds(|| {
-            hear_packets(&packets);
+            black_box(hear_packets(&packets));
             Ok(())
         })?;
         Ok(Self {
@@ -151,17 +151,12 @@ fn packets(pcm: &[i16]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// What the engine does with each packet of a stream without losses, but for the socket and the jitter buffer.
-fn hear_packets(packets: &[Vec<u8>]) {
-    let mut listener = Listener::new(Band::Narrow);
-    let mut concealer = Concealer::new();
-    let mut pcm = [0; 160];
-    for bytes in packets {
-        let Ok(packet) = RtpPacket::parse(bytes) else { continue };
-        let samples = Law::Mu.decode_into(packet.payload, &mut pcm);
-        concealer.heard(&mut pcm[..samples]);
-        listener.hear(&pcm[..samples], Origin::Heard, |frame| _ = black_box(frame));
-    }
+/// What the engine does with each packet of a stream, but for the socket.
+fn hear_packets(packets: &[Vec<u8>]) -> u64 {
+    let mut path = PacketPath::new(PayloadMap::default());
+    let now = Instant::now();
+    packets.iter().for_each(|bytes| path.take(bytes, now));
+    path.net_speech_frames()
 }
 
 /// Model name as Linux gives it, or the architecture where it gives none.
@@ -174,6 +169,7 @@ fn cpu_name() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::rtp::RtpPacket;
 
     #[test]
     fn calls_share_a_core_by_what_they_cost() {

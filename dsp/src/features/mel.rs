@@ -4,7 +4,7 @@
 //! Each triangle begins in the middle of the one below it, so an FFT bin between two centres
 //! belongs to both with weights that add up to one: one multiplication per FFT bin.
 
-use super::tables::{fixed, ln};
+use super::tables::{cos, exp, fixed, ln};
 use crate::sizes::MELS;
 
 /// FFT bins of wideband; narrowband has the lower half of them.
@@ -65,6 +65,23 @@ pub(super) const fn bins_up_to(hz: f64) -> usize {
 /// Place of a frequency between centres: 0 is the lower edge, 1 the first centre, 80 the last.
 const fn place(hz: f64) -> f64 {
     (mel(hz) - mel(LOW_HZ)) / (mel(HIGH_HZ) - mel(LOW_HZ)) * (MELS + 1) as f64
+}
+
+/// Centre of a triangle, in Hz.
+const fn centre_hz(bin: usize) -> f64 {
+    let step = (mel(HIGH_HZ) - mel(LOW_HZ)) / (MELS + 1) as f64;
+    let at = mel(LOW_HZ) + step * (bin + 1) as f64;
+    700.0 * (1.0 / exp(-at / 1127.0) - 1.0)
+}
+
+/// Log energy of white noise in each bin, relative to one FFT bin without pre-emphasis, in nepers: the
+/// gain of the pre-emphasis and the weight of the triangle, both at its centre.
+pub(crate) const fn white_tilt(bin: usize, sample_rate: f64) -> f64 {
+    let hz = centre_hz(bin);
+    let turn = core::f64::consts::TAU * hz / sample_rate;
+    let gain = 1.0 + 0.97 * 0.97 - 2.0 * 0.97 * cos(turn);
+    let width_hz = (mel(HIGH_HZ) - mel(LOW_HZ)) / (MELS + 1) as f64 * (700.0 + hz) / 1127.0;
+    ln(gain * width_hz / BIN_HZ)
 }
 
 const fn mel(hz: f64) -> f64 {

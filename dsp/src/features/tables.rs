@@ -70,7 +70,7 @@ pub(super) const fn exp(x: f64) -> f64 {
 }
 
 /// Nearest integer of `x` times 2 to the power `bits`.
-pub(super) const fn fixed(x: f64, bits: u32) -> i64 {
+pub(crate) const fn fixed(x: f64, bits: u32) -> i64 {
     let scaled = x * (1_u64 << bits) as f64;
     if scaled < 0.0 { (scaled - 0.5) as i64 } else { (scaled + 0.5) as i64 }
 }

@@ -11,7 +11,8 @@ pub struct Quality {
     pub speech_ms: u32,
     /// Concealed audio in ms.
     pub concealed_ms: u32,
-    /// Speech-to-noise ratio in dB, once there was speech and a pause: -10 to 60.
+    /// Level of the speech over that of the pauses in dB, -10 to 60; known once there was speech and a
+    /// pauses of 100 ms and more, 200 ms in all without their beginnings.
     pub snr_db: Option<i16>,
     /// Clipped samples per thousand, in speech.
     pub clipped_permille: u16,
@@ -24,6 +25,10 @@ pub struct Quality {
 const CLIPPED: u16 = 32_124;
 /// Level of one unit, rounded.
 const QUIETEST_DB: i16 = -96;
+/// Frame of a pause from which on it tells the noise: weak speech and echo are over by then.
+const SETTLED: u8 = 10;
+/// Frames of settled pause that are enough to tell the noise.
+const ENOUGH_PAUSE: u32 = 20;
 const SNR_RANGE_DB: core::ops::RangeInclusive<i16> = -10..=60;
 
 /// Figures of the 10 ms that a frame adds.
@@ -51,8 +56,11 @@ pub(super) struct Tally {
     speech_frames: u32,
     speech_power: u64,
     clipped: u64,
+    /// Frames of pause since the last sound.
+    pause_run: u8,
     pause_frames: u32,
-    pause_power: u64,
+    /// Sum of the pauses' log powers, Q20: a loud frame taken for a pause weighs little.
+    pause_log_q20: i64,
     silent_frames: u32,
 }
 
@@ -64,8 +72,9 @@ impl Tally {
             speech_frames: 0,
             speech_power: 0,
             clipped: 0,
+            pause_run: 0,
             pause_frames: 0,
-            pause_power: 0,
+            pause_log_q20: 0,
             silent_frames: 0,
         }
     }
@@ -78,17 +87,27 @@ impl Tally {
     }
 
     pub(super) fn speech(&mut self, figures: FrameFigures) {
+        self.pause_run = 0;
         self.speech_frames += 1;
         self.speech_power += u64::from(figures.power);
         self.clipped += u64::from(figures.clipped);
     }
 
+    /// Something that is neither speech nor a pause, or not known yet.
+    pub(super) fn sound(&mut self) {
+        self.pause_run = 0;
+    }
+
     pub(super) fn pause(&mut self, figures: FrameFigures) {
+        self.pause_run = self.pause_run.saturating_add(1);
+        if self.pause_run < SETTLED {
+            return;
+        }
         if figures.power == 0 {
             self.silent_frames += 1;
         } else {
             self.pause_frames += 1;
-            self.pause_power += u64::from(figures.power);
+            self.pause_log_q20 += i64::from(ln_q20(figures.power.into()));
         }
     }
 
@@ -101,34 +120,77 @@ impl Tally {
             concealed_ms: (self.concealed / samples_per_ms) as u32,
             snr_db: self.snr_db(),
             clipped_permille: (1000 * self.clipped).checked_div(speech_samples).unwrap_or(0) as u16,
-            level_dbfs: level_db(self.speech_power, self.speech_frames).unwrap_or(QUIETEST_DB),
+            level_dbfs: level_dbfs(self.speech_power, self.speech_frames).unwrap_or(QUIETEST_DB),
         }
     }
 
-    /// Speech here is speech and noise together, so the noise's power is taken off it.
     fn snr_db(&self) -> Option<i16> {
-        let together = self.speech_power.checked_div(u64::from(self.speech_frames))?;
+        let speech = self.speech_power.checked_div(u64::from(self.speech_frames))?;
         // Pauses of digital silence do not tell the noise, unless there are no others.
-        let noise = match (self.pause_frames, self.silent_frames) {
-            (0, 0) => return None,
-            (0, _) => 0,
-            (frames, _) => self.pause_power / u64::from(frames),
+        let noise_log_q20 = if self.pause_frames >= ENOUGH_PAUSE {
+            self.pause_log_q20 / i64::from(self.pause_frames)
+        } else if self.silent_frames >= ENOUGH_PAUSE {
+            0
+        } else {
+            return None;
         };
-        let decibels = power_db(together.saturating_sub(noise)) - power_db(noise);
+        let decibels = decibels(i64::from(ln_q20(speech)) - noise_log_q20);
         Some(decibels.clamp(*SNR_RANGE_DB.start(), *SNR_RANGE_DB.end()))
     }
 }
 
-fn level_db(sum: u64, frames: u32) -> Option<i16> {
+/// Level of an average power; 20 log10(32768) is 90 dB.
+fn level_dbfs(sum: u64, frames: u32) -> Option<i16> {
     let power = sum.checked_div(u64::from(frames))?;
-    // 20 log10(32768)
-    Some(power_db(power) - 90)
+    Some(decibels(ln_q20(power).into()) - 90)
 }
 
-/// Decibels of a power; that of nothing is that of one.
-fn power_db(power: u64) -> i16 {
+/// Decibels of a log power ratio.
+fn decibels(log_q20: i64) -> i16 {
     /// 10 / ln 10, Q16.
     const DB_PER_NEPER_Q16: i64 = 284_619;
-    let db_q36 = i64::from(ln_q20(power)) * DB_PER_NEPER_Q16;
-    ((db_q36 + (1 << 35)) >> 36) as i16
+    ((log_q20 * DB_PER_NEPER_Q16 + (1 << 35)) >> 36) as i16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(speech: &[i16], pause: &[i16]) -> Tally {
+        let mut tally = Tally::new();
+        for _ in 0..100 {
+            tally.speech(FrameFigures::of(speech));
+        }
+        for _ in 0..40 {
+            tally.pause(FrameFigures::of(pause));
+        }
+        tally
+    }
+
+    #[test]
+    fn levels_and_snr_are_in_decibels() {
+        let quality = tally(&[3276; 80], &[-33; 80]).quality(Band::Narrow);
+        assert_eq!(quality.level_dbfs, -20);
+        assert_eq!(quality.snr_db, Some(40));
+        assert_eq!(quality.speech_ms, 1000);
+        assert_eq!(quality.clipped_permille, 0);
+    }
+
+    #[test]
+    fn full_scale_is_zero_and_clipped() {
+        let quality = tally(&[i16::MIN; 80], &[0; 80]).quality(Band::Narrow);
+        assert_eq!(quality.level_dbfs, 0);
+        assert_eq!(quality.snr_db, Some(60));
+        assert_eq!(quality.clipped_permille, 1000);
+    }
+
+    #[test]
+    fn nothing_is_claimed_before_it_is_known() {
+        assert_eq!(Tally::new().quality(Band::Wide).snr_db, None);
+        assert_eq!(Tally::new().quality(Band::Wide).level_dbfs, QUIETEST_DB);
+        let mut no_pause = Tally::new();
+        no_pause.speech(FrameFigures::of(&[100; 160]));
+        no_pause.pause(FrameFigures::of(&[90; 160]));
+        assert_eq!(no_pause.quality(Band::Wide).snr_db, None);
+    }
 }

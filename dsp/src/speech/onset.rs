@@ -14,20 +14,23 @@ const EDGE: usize = 3;
 const ENOUGH: usize = 8;
 /// Standard deviation of the level, Q9, that only speech reaches: 0.4 neper, 1.7 dB.
 const MOVES_Q9: i32 = 205;
-/// Frames that still count after the sound sank into the noise: 80 ms, for weak ends of words.
-const HANGOVER: u8 = 8;
+/// Frames that still count after the sound sank into the noise: 60 ms, for weak ends of words.
+const HANGOVER: u8 = 6;
 /// Frames without foreground after which a waiting sound has ended.
 const GAP: u8 = 4;
+
+/// Frames of tone that end speech.
+const TONE_ENDS: u8 = 4;
 
 /// What to do with a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Not speech.
-    Drop,
-    /// Perhaps speech: keep it after those that wait; the oldest goes when there are more than [`WAITING`].
+    /// A pause.
+    Pause,
+    /// Perhaps speech: keep it after those that wait, at most [`WAITING`] in all.
     Wait,
     /// Not speech, nor were those that wait.
-    DropAll,
+    Drop,
     /// Steady: neither this one nor those that wait are speech, they are the noise.
     Noise,
     /// Speech, and so are those that wait.
@@ -51,14 +54,16 @@ impl Onset {
     pub(crate) fn next(&mut self, judged: Judgement) -> Step {
         self.quiet = if judged.sound == Sound::Foreground { 0 } else { self.quiet.saturating_add(1) };
         match (self.talking, judged.sound) {
-            (true, Sound::Tone) => Step::Drop,
+            (_, Sound::Tone) => {
+                self.talking &= self.quiet < TONE_ENDS;
+                self.end()
+            }
             (true, _) if self.quiet <= HANGOVER => Step::Count,
             (true, _) => {
                 self.talking = false;
-                Step::Drop
+                Step::Pause
             }
-            (false, Sound::Tone) => self.end(),
-            (false, Sound::Background) if self.waiting == 0 => Step::Drop,
+            (false, Sound::Background) if self.waiting == 0 => Step::Pause,
             (false, Sound::Background) if self.quiet > GAP => self.end(),
             (false, _) => self.wait(judged.level_q9),
         }
@@ -66,7 +71,7 @@ impl Onset {
 
     fn end(&mut self) -> Step {
         self.waiting = 0;
-        Step::DropAll
+        Step::Drop
     }
 
     fn wait(&mut self, level_q9: i16) -> Step {

@@ -59,7 +59,17 @@ impl Leg<'_> {
     fn command(&self, folder: &Path, call_id: &str) -> Command {
         let mut sipp = Command::new("sipp");
         sipp.current_dir(folder)
-            .args(["-sf", "leg.xml", "-m", "1", "-nostdin", "-aa", "-trace_msg", "-message_file", "messages.log"])
+            .args([
+                "-sf",
+                "leg.xml",
+                "-m",
+                "1",
+                "-nostdin",
+                "-aa",
+                "-trace_msg",
+                "-message_file",
+                "messages.log",
+            ])
             .args(["-i", "127.0.0.1", "-p", &free_port().to_string(), "-mp", &free_port().to_string()])
             .args(["-t", self.transport, "-cid_str", call_id])
             .arg(format!("127.0.0.1:{}", self.port))
@@ -88,7 +98,11 @@ impl LegCall {
     /// `X-Voice-ID-*` header lines that the gateway received, in order.
     pub fn voice_id_headers(&self) -> Vec<String> {
         let headers = self.messages();
-        headers.lines().filter(|line| line.starts_with("X-Voice-ID-")).map(|line| line.trim().to_owned()).collect()
+        headers
+            .lines()
+            .filter(|line| line.starts_with("X-Voice-ID-"))
+            .map(|line| line.trim().to_owned())
+            .collect()
     }
 
     fn trace(&self) -> PathBuf {

@@ -148,6 +148,23 @@ fn a_second_source_beside_a_living_one_is_not_mixed_in() {
 }
 
 #[test]
+fn an_interruption_lets_everything_go_and_is_no_loss() {
+    let mut bench = Bench::new();
+    for number in (0..20).chain([21]) {
+        bench.push(1, number);
+    }
+    let out = &mut bench.out;
+    bench.buffer.interrupt(&mut |packet| out.push((packet.lost_before, packet.new_source, packet.timestamp)));
+    for number in 400..420 {
+        bench.push(1, number);
+    }
+    bench.pass(PATIENCE);
+    assert_eq!(bench.numbers(), (0..20).chain([21]).chain(400..420).collect::<Vec<_>>());
+    assert_eq!((bench.out[20], bench.out[21]), ((1, false, 21), (0, true, 400)));
+    assert_eq!((bench.buffer.counts().lost, bench.buffer.counts().restarts), (1, 0));
+}
+
+#[test]
 fn oversized_payloads_are_counted() {
     let mut buffer = JitterBuffer::new();
     let payload = [0; MAX_PAYLOAD + 1];

@@ -1,8 +1,8 @@
 //! A slot through the life of a call, with frames put into its ear.
 
 use super::*;
+use crate::engine::EmbedFault;
 use crate::engine::codec::PayloadMap;
-use crate::engine::{EmbedFault, MediaSource};
 use std::net::Ipv4Addr;
 use vouch_dsp::network::EmbedError;
 use vouch_dsp::sizes::MELS;
@@ -24,7 +24,7 @@ fn call(frames: u64) -> SlotState {
     call.open(true);
     for place in 0..2 {
         call.lines[place] = Some(line());
-        call.lines[place].as_mut().unwrap().stream.set_source(source(true));
+        call.set_source(place, source(true), Instant::now());
     }
     call.set_role(0, StreamRole::Caller);
     call.ear.push_speech(frames);
@@ -118,9 +118,9 @@ fn other_legs_holds_and_opted_out_callers_are_counted_and_not_heard() {
     let now = Instant::now();
     let mut call = call(0);
     call.take_rtp(1, &packet(1), FROM, now);
-    call.lines[0].as_mut().unwrap().stream.set_source(source(false));
+    call.set_source(0, source(false), now);
     call.take_rtp(0, &packet(1), FROM, now);
-    call.lines[0].as_mut().unwrap().stream.set_source(source(true));
+    call.set_source(0, source(true), now);
     call.set_analysed(false);
     call.take_rtp(0, &packet(2), FROM, now);
     let traffic = call.traffic();

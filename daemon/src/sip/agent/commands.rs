@@ -23,7 +23,7 @@ impl Agent {
         if !request.headers.lists_token("Require", "100rel") {
             let mut reply = Reply::new(180).header("Contact", &contact);
             reply.headers.extend(record_route(&request));
-            self.send_reply(transaction, reply, now);
+            self.send_reply(transaction, &reply, now);
         }
         Ok(())
     }
@@ -43,7 +43,7 @@ impl Agent {
             return self.accept(dialog, transaction, reply, now);
         }
         let confirmed = state.confirmed;
-        self.send_reply(transaction, reply, now);
+        self.send_reply(transaction, &reply, now);
         if confirmed {
             self.dialogs.entry(dialog).and_modify(|state| state.open_invite = None);
         } else {
@@ -61,7 +61,7 @@ impl Agent {
             return Err(CommandError::BadStatus(reply.status));
         }
         reply.headers.splice(0..0, self.capabilities());
-        self.send_reply(key.0, reply, now).map(|_| ()).ok_or(CommandError::NothingToAnswer)
+        self.send_reply(key.0, &reply, now).map(|_| ()).ok_or(CommandError::NothingToAnswer)
     }
 
     /// Sends an INFO in a dialog; [`Event::InfoAnswered`] follows.
@@ -125,19 +125,21 @@ impl Agent {
         let mut headers: Vec<(String, String)> = record_route(&request).collect();
         let dialog = self.dialogs.get_mut(&id).ok_or(CommandError::NoSuchDialog)?;
         let timer = agree_on_timer(dialog, &request);
+        let offered = request.body.is_empty() && reply.body.is_some();
         let flow = dialog.flow;
         headers.push(("Contact".to_owned(), self.contact(flow)));
         headers.extend(self.capabilities());
         headers.extend(timer);
         reply.headers.splice(0..0, headers);
-        let bytes = self.send_reply(transaction, reply, now).ok_or(CommandError::NothingToAnswer)?;
+        let bytes = self.send_reply(transaction, &reply, now).ok_or(CommandError::NothingToAnswer)?;
         let resend = Resend::new(bytes, now);
         self.timers.set(TimerKey::Answer(id), Some(resend.at()));
         if let Some(dialog) = self.dialogs.get_mut(&id) {
             dialog.open_invite = None;
             dialog.confirmed = true;
             let cseq = request.essentials.cseq.number;
-            dialog.unacknowledged = Some(Unacknowledged { cseq, resend, until: now + GIVE_UP, answer_to });
+            dialog.unacknowledged =
+                Some(Unacknowledged { cseq, resend, offered, until: now + GIVE_UP, answer_to });
         }
         self.arm_session(id, now);
         Ok(())
@@ -197,7 +199,7 @@ impl Agent {
             return;
         };
         if let Some(transaction) = dialog.open_invite {
-            self.send_reply(transaction, Reply::new(status), now);
+            self.send_reply(transaction, &Reply::new(status), now);
         }
         self.forget_dialog(id);
         self.emit(event);
@@ -294,7 +296,7 @@ impl Agent {
         }
         match (purpose, status) {
             (_, 481) => {
-                self.end_dialog(dialog, 487, Event::Ended { dialog, why: EndReason::PeerForgot }, now)
+                self.end_dialog(dialog, 487, Event::Ended { dialog, why: EndReason::PeerForgot }, now);
             }
             (Purpose::Refresh, 408) => self.hang_up(dialog, EndReason::SessionExpired, now),
             (Purpose::Refresh, _) => self.arm_session(dialog, now),

@@ -2,12 +2,11 @@
 
 use super::super::dialog::{Dialog, DialogId, DialogKey};
 use super::super::flow::Flow;
-use super::super::message::{Body, Method, Request};
+use super::super::message::{Body, Method, Request, Wire};
 use super::super::session::{MIN_INTERVAL, SessionTimer};
 use super::super::transaction::{ServerKey, ServerTransaction, Tick};
 use super::super::uri::Scheme;
 use super::{ALLOW, Agent, EndReason, Event, Reply, RequestKey, Server, TimerKey, answer_flow};
-use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,11 +36,11 @@ impl Agent {
         if let Err(reply) = taken {
             let counters = &self.counters;
             if reply.status == 503 {
-                counters.refused_full.add()
+                counters.refused_full.add();
             } else {
-                counters.refused_requests.add()
+                counters.refused_requests.add();
             }
-            self.refuse(&request, flow, reply);
+            self.refuse(&request, flow, &reply);
         }
     }
 
@@ -151,11 +150,12 @@ impl Agent {
             return Err(Reply::new(481));
         };
         if request.method == Method::Invite {
-            // RFC 3261 section 14.2 for the first, RFC 5407 section 3.1.4 for the second.
+            // RFC 3261 section 14.2.
             if dialog.open_invite.is_some() {
                 return Err(Reply::new(500).header("Retry-After", &retry_after));
             }
-            if dialog.unacknowledged.is_some() {
+            // A lost ACK does not matter unless it brings the answer to our offer (RFC 5407 sections 3.1.4, 3.1.5).
+            if dialog.unacknowledged.as_ref().is_some_and(|waiting| waiting.offered) {
                 return Err(Reply::new(491));
             }
         }
@@ -195,7 +195,7 @@ impl Agent {
 
     fn take_bye(&mut self, id: DialogId, request: &Request, key: ServerKey, at: (Flow, Instant)) {
         let transaction = self.open_server(request, key, at, None);
-        self.send_reply(transaction, Reply::new(200), at.1);
+        self.send_reply(transaction, &Reply::new(200), at.1);
         self.end_dialog(id, 487, Event::Ended { dialog: id, why: EndReason::Bye }, at.1);
     }
 
@@ -204,7 +204,7 @@ impl Agent {
         if let Some(request) = self.open_request(transaction) {
             self.emit(Event::Info { dialog: id, request });
         }
-        self.send_reply(transaction, Reply::new(200), at.1);
+        self.send_reply(transaction, &Reply::new(200), at.1);
     }
 
     fn take_update(&mut self, id: DialogId, request: &Request, key: ServerKey, at: (Flow, Instant)) {
@@ -215,7 +215,7 @@ impl Agent {
         }
         self.arm_session(id, at.1);
         let transaction = self.open_server(request, key, at, Some(id));
-        self.send_reply(transaction, reply, at.1);
+        self.send_reply(transaction, &reply, at.1);
     }
 
     fn take_options(
@@ -259,7 +259,7 @@ impl Agent {
     fn take_cancel(&mut self, cancel: &Request, flow: Flow, now: Instant) {
         let Some(&id) = self.server_keys.get(&ServerKey::of_cancelled(cancel)) else {
             self.counters.refused_requests.add();
-            return self.refuse(cancel, flow, Reply::new(481));
+            return self.refuse(cancel, flow, &Reply::new(481));
         };
         let Some(server) = self.servers.get(&id) else {
             return;
@@ -274,11 +274,11 @@ impl Agent {
         };
         match self.dialogs.get_mut(&id) {
             Some(dialog) if !dialog.confirmed => {
-                self.end_dialog(id, 487, Event::Cancelled { dialog: id }, now)
+                self.end_dialog(id, 487, Event::Cancelled { dialog: id }, now);
             }
             Some(dialog) => {
                 if let Some(transaction) = dialog.open_invite.take() {
-                    self.send_reply(transaction, Reply::new(487), now);
+                    self.send_reply(transaction, &Reply::new(487), now);
                 }
             }
             None => {}
@@ -334,12 +334,12 @@ impl Agent {
     }
 
     /// Gives the answer of a transaction, provisional or final.
-    pub(super) fn send_reply(&mut self, id: u64, reply: Reply, now: Instant) -> Option<Bytes> {
+    pub(super) fn send_reply(&mut self, id: u64, reply: &Reply, now: Instant) -> Option<Wire> {
         let request = self.open_request(id)?;
         let dialog = self.servers.get(&id)?.dialog.and_then(|dialog| self.dialogs.get(&dialog));
         let tag = dialog.map(|dialog| dialog.local_tag().to_owned());
         let tag = tag.unwrap_or_else(|| self.stateless_tag(&request.headers));
-        let bytes = self.response(&request, &tag, &reply).finish(reply.body.as_ref());
+        let bytes = self.response(&request, &tag, reply).finish(reply.body.as_ref());
         let server = self.servers.get_mut(&id)?;
         server.machine.answered(reply.status, &bytes, now);
         let flow = server.answer_to;
@@ -356,10 +356,12 @@ impl Agent {
         let Some(server) = self.servers.get_mut(&id) else {
             return;
         };
-        let flow = server.answer_to;
+        let (flow, is_trying) = (server.answer_to, server.machine.is_open());
         match server.machine.tick(now) {
             Tick::Send(bytes) => {
-                self.counters.resent.add();
+                if !is_trying {
+                    self.counters.resent.add();
+                }
                 self.send(flow, bytes);
             }
             Tick::TimedOut => {
@@ -388,7 +390,7 @@ impl Agent {
         match self.dialogs.get_mut(&dialog) {
             Some(state) if state.confirmed => {
                 state.open_invite = None;
-                self.send_reply(id, Reply::new(status), now);
+                self.send_reply(id, &Reply::new(status), now);
             }
             _ => self.end_dialog(dialog, status, Event::Ended { dialog, why: EndReason::Unanswered }, now),
         }
@@ -431,7 +433,7 @@ pub(super) fn agree_on_timer(dialog: &mut Dialog, request: &Request) -> Vec<(Str
 }
 
 /// `100 Trying`, which takes over Timestamp and adds no tag (RFC 3261 section 8.2.6).
-fn trying(request: &Request) -> Bytes {
+fn trying(request: &Request) -> Wire {
     let copied = ["Via", "From", "To", "Call-ID", "CSeq", "Timestamp"];
     let builder = super::Builder::response(100, None);
     copied.iter().fold(builder, |builder, name| builder.copy(&request.headers, name)).finish(None)

@@ -2,6 +2,7 @@
 
 mod calls;
 mod refusals;
+mod torture;
 
 use super::*;
 use crate::sip::message::{Method, Response};
@@ -15,10 +16,11 @@ pub(super) struct Bench {
     start: Instant,
 }
 
-/// What came out: messages, and events.
+/// What came out: messages, those that cannot be read, and events.
 #[derive(Default)]
 pub(super) struct Out {
     pub(super) messages: Vec<(Flow, Message)>,
+    pub(super) broken: Vec<String>,
     pub(super) events: Vec<Event>,
 }
 
@@ -73,7 +75,11 @@ impl Bench {
         let mut out = Out::default();
         while let Some(output) = self.agent.poll_output() {
             match output {
-                Output::Send { flow, bytes } => out.messages.push((flow, Message::parse(&bytes).unwrap())),
+                Output::Send { flow, bytes } => match Message::parse(&bytes) {
+                    Ok(message) => out.messages.push((flow, message)),
+                    // The answer to a broken request repeats what is broken.
+                    Err(_) => out.broken.push(String::from_utf8_lossy(&bytes).into_owned()),
+                },
                 Output::Event(event) => out.events.push(event),
             }
         }

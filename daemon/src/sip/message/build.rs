@@ -1,7 +1,6 @@
 //! Writing messages.
 
-use super::{Essentials, Headers, Method, default_reason};
-use bytes::Bytes;
+use super::{Essentials, Headers, Method, Wire, default_reason};
 use std::fmt;
 
 /// A body and its type.
@@ -95,7 +94,7 @@ impl Builder {
     }
 
     /// Ends the message.
-    pub fn finish(self, body: Option<&Body>) -> Bytes {
+    pub fn finish(self, body: Option<&Body>) -> Wire {
         let length = body.map_or(0, |body| body.bytes.len()).to_string();
         let typed = match body {
             Some(body) => self.header("Content-Type", &body.content_type),
@@ -145,7 +144,7 @@ mod tests {
     fn values_cannot_add_lines() {
         let builder = Builder::request(&Method::Info, "sip:a@b").header("X-Test", "one\r\nTo: evil");
         let bytes = essentials(builder, "<sip:a@b>;tag=1").finish(None);
-        let Ok(Message::Request(request)) = Message::parse(&bytes) else { panic!("{bytes:?}") };
+        let Ok(Message::Request(request)) = Message::parse(&bytes) else { panic!("{:?}", &bytes[..]) };
         assert_eq!(request.headers.get("X-Test"), Some("one  To: evil"));
     }
 
@@ -171,7 +170,7 @@ mod tests {
             let from = format!("\"{}\" <sip:a@b>;tag=1", name.replace(['"', '\\'], ""));
             let builder = essentials(Builder::request(&Method::Info, "sip:a@[2001:db8::1]"), &from).header("X-Test", &value);
             let bytes = builder.finish(Some(&Body::new("text/plain", body.clone())));
-            let Ok(Message::Request(request)) = Message::parse(&bytes) else { panic!("{bytes:?}") };
+            let Ok(Message::Request(request)) = Message::parse(&bytes) else { panic!("{:?}", &bytes[..]) };
             prop_assert_eq!(request.headers.get("X-Test"), Some(value.trim_matches(|c: char| c.is_ascii_whitespace())));
             prop_assert_eq!(&request.body, &body);
         }

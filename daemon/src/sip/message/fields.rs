@@ -5,7 +5,7 @@ use super::super::uri::{DEFAULT_PORT, Host, Uri};
 use super::{Method, read_uri};
 use crate::pii::Pii;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Value of From, To, Contact, Route and their kin: display name, URI, parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +105,13 @@ impl Via {
         if asks_for_port || self.params.has("received") || self.host.address() != Some(source_ip) {
             self.params.set("received", Some(&source_ip.to_string()));
         }
+    }
+
+    /// Whether the sender takes itself to be at another address than the one its message, once
+    /// [stamped](Via::stamp), came from: a NAT stands between.
+    pub fn is_behind_nat(&self) -> bool {
+        let received: Option<IpAddr> = self.params.value("received").and_then(|address| address.parse().ok());
+        received.is_some_and(|received| self.host.address().is_some_and(|host| host != received))
     }
 
     /// Where an answer over UDP goes: the source address, at the source port where `rport` asks for it, else at
@@ -245,12 +252,22 @@ mod tests {
             asking.to_string(),
             "SIP/2.0/UDP 10.0.0.1:5070;rport=40000;branch=z9hG4bK1;received=192.0.2.9"
         );
-        assert_eq!(asking.answer_to(source), source);
+        assert_eq!((asking.answer_to(source), asking.is_behind_nat()), (source, true));
 
         let mut plain = Via::parse("SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1").unwrap();
         plain.stamp(source);
         assert_eq!(plain.to_string(), "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1");
-        assert_eq!(plain.answer_to(source), "192.0.2.9:5060".parse().unwrap());
+        assert_eq!(
+            (plain.answer_to(source), plain.is_behind_nat()),
+            ("192.0.2.9:5060".parse().unwrap(), false)
+        );
+        for text in
+            ["SIP/2.0/UDP 192.0.2.9;rport;branch=z9hG4bK1", "SIP/2.0/UDP gw.example.com;branch=z9hG4bK1"]
+        {
+            let mut via = Via::parse(text).unwrap();
+            via.stamp(source);
+            assert!(via.params.value("received") == Some("192.0.2.9") && !via.is_behind_nat(), "{text}");
+        }
     }
 
     #[test]

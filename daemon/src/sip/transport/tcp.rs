@@ -2,11 +2,11 @@
 
 use super::super::counters::SipCounters;
 use super::super::flow::{ConnectionId, Flow, Transport};
+use super::super::message::Wire;
 use super::super::peers::Peers;
 use super::super::stream::{Framer, PONG, Piece};
 use super::udp::LocalAddresses;
 use super::{Inbound, TcpLimits};
-use bytes::Bytes;
 use nix::sys::socket::{setsockopt, sockopt};
 use std::collections::HashMap;
 use std::io;
@@ -37,7 +37,7 @@ const READ_SIZE: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Connections {
     shared: Arc<Shared>,
-    writers: HashMap<ConnectionId, mpsc::Sender<Bytes>>,
+    writers: HashMap<ConnectionId, mpsc::Sender<Wire>>,
     /// Connections that we opened, by where they lead.
     dialled: HashMap<SocketAddr, ConnectionId>,
 }
@@ -86,7 +86,7 @@ impl Connections {
         Ok(local)
     }
 
-    pub(super) fn opened(&mut self, id: ConnectionId, writer: mpsc::Sender<Bytes>) {
+    pub(super) fn opened(&mut self, id: ConnectionId, writer: mpsc::Sender<Wire>) {
         self.writers.insert(id, writer);
     }
 
@@ -96,7 +96,7 @@ impl Connections {
     }
 
     /// Sends along the connection of `flow`, or the one we have to its remote end, or a new one.
-    pub(super) fn send(&mut self, flow: Flow, bytes: Bytes) -> io::Result<()> {
+    pub(super) fn send(&mut self, flow: Flow, bytes: Wire) -> io::Result<()> {
         let id = flow.connection.filter(|id| self.writers.contains_key(id));
         let id = id.or_else(|| self.dialled.get(&flow.remote).copied());
         let writer = match id.and_then(|id| self.writers.get(&id)) {
@@ -106,7 +106,7 @@ impl Connections {
         writer.try_send(bytes).map_err(|_| io::ErrorKind::WouldBlock.into())
     }
 
-    fn dial(&mut self, flow: Flow) -> io::Result<&mpsc::Sender<Bytes>> {
+    fn dial(&mut self, flow: Flow) -> io::Result<&mpsc::Sender<Wire>> {
         if !self.shared.peers.allow(flow.remote.ip()) {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
@@ -148,9 +148,9 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let Ok(permit) = Arc::clone(places).try_acquire_owned() else {
             let counters = &shared.counters;
             if known {
-                counters.refused_connections.add()
+                counters.refused_connections.add();
             } else {
-                counters.refused_peers.add()
+                counters.refused_peers.add();
             }
             continue;
         };
@@ -181,7 +181,7 @@ async fn dial(
     shared: Arc<Shared>,
     id: ConnectionId,
     flow: Flow,
-    (writes, permit): (mpsc::Receiver<Bytes>, OwnedSemaphorePermit),
+    (writes, permit): (mpsc::Receiver<Wire>, OwnedSemaphorePermit),
 ) {
     match timeout(shared.limits.message_within, TcpStream::connect(flow.remote)).await {
         Ok(Ok(stream)) => serve(&shared, stream, Flow { connection: Some(id), ..flow }, writes).await,
@@ -199,7 +199,7 @@ async fn dial(
 }
 
 /// Reads and writes one connection until either side has had enough.
-async fn serve(shared: &Shared, stream: TcpStream, flow: Flow, mut writes: mpsc::Receiver<Bytes>) {
+async fn serve(shared: &Shared, stream: TcpStream, flow: Flow, mut writes: mpsc::Receiver<Wire>) {
     // Small messages must not wait for each other; where this fails they merely do.
     let _ = stream.set_nodelay(true);
     let (mut reader, mut writer) = stream.into_split();
@@ -245,7 +245,7 @@ async fn deliver(
 ) -> Option<usize> {
     let mut delivered = 0;
     loop {
-        match framer.next() {
+        match framer.next_piece() {
             Ok(Some(Piece::Message(bytes))) => {
                 shared.inbound.send(Inbound::Message { bytes, flow }).await.ok()?;
                 delivered += 1;
@@ -272,7 +272,7 @@ async fn last_words(
     shared: &Shared,
     reader: &mut OwnedReadHalf,
     writer: &mut OwnedWriteHalf,
-    writes: &mut mpsc::Receiver<Bytes>,
+    writes: &mut mpsc::Receiver<Wire>,
 ) {
     if let Ok(Some(bytes)) = timeout(LAST_WORDS, writes.recv()).await {
         write(shared, writer, &bytes).await;

@@ -1,8 +1,8 @@
 //! UDP sockets: a reader each, and the choice of the one to send from.
 
 use super::super::flow::{Flow, Transport};
+use super::super::message::Wire;
 use super::Inbound;
-use bytes::Bytes;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt,
 };
@@ -105,7 +105,7 @@ async fn read(socket: Arc<UdpSocket>, bound: SocketAddr, inbound: mpsc::Sender<I
             Ok((length, remote)) => {
                 let local = locals.towards(remote.ip(), bound);
                 let flow = Flow { transport: Transport::Udp, local, remote, connection: None };
-                let bytes = Bytes::copy_from_slice(&buffer[..length]);
+                let bytes = Wire::from(buffer[..length].to_vec());
                 if inbound.send(Inbound::Message { bytes, flow }).await.is_err() {
                     return;
                 }

@@ -158,13 +158,31 @@ fn sessions_change_by_reinvite() {
     bench.agent.answer(dialog, Reply::new(200).body("application/sdp", "v=0"), bench.now).unwrap();
     assert_eq!(bench.out().response().essentials.to.tag(), Some(tag.as_str()));
     let unacknowledged = bench.receive(&Text::new("INVITE").branch("third").tag(&tag).cseq(3).write());
-    assert_eq!(unacknowledged.response().status, 491);
+    assert_eq!(unacknowledged.response().status, 491, "our offer is not answered");
     let acked = bench.receive(&Text::new("ACK").branch("ack2").tag(&tag).cseq(2).write());
     assert!(matches!(acked.events[..], [Event::Acked { .. }]));
 
     bench.agent.send_bye(dialog, bench.now).unwrap();
     let out = bench.out();
     assert_eq!(out.messages[0].0.remote, addr("192.0.2.8:5080"), "the target was refreshed");
+}
+
+#[test]
+fn a_reinvite_after_a_lost_ack_goes_through() {
+    let mut bench = Bench::new();
+    let offer = |branch: &str| Text::new("INVITE").branch(branch).body("application/sdp", "v=0");
+    let out = bench.receive(&offer("one").write());
+    let [Event::Invite { dialog, .. }] = out.events[..] else { panic!() };
+    bench.agent.answer(dialog, Reply::new(200).body("application/sdp", "v=0"), bench.now).unwrap();
+    let tag = bench.out().response().essentials.to.tag().unwrap().to_owned();
+    let out = bench.receive(&offer("two").tag(&tag).cseq(2).write());
+    assert!(matches!(out.events[..], [Event::Reinvite { .. }]));
+    bench.agent.answer(dialog, Reply::new(200).body("application/sdp", "v=0"), bench.now).unwrap();
+    bench.out();
+    let ack = |cseq: u32| Text::new("ACK").branch(&format!("ack{cseq}")).tag(&tag).cseq(cseq).write();
+    assert!(bench.receive(&ack(1)).events.is_empty(), "late and of no interest");
+    assert!(matches!(bench.receive(&ack(2)).events[..], [Event::Acked { .. }]));
+    assert!(bench.pass(seconds(60)).1.is_empty());
 }
 
 #[test]
