@@ -63,7 +63,7 @@ class Model:
             for layer in range(1, count + 1):
                 name = f"block{block}.{layer}"
                 yield from self._dense_layer(name, width)
-                width = np.concatenate([width, self._wide_steps(f"{name}.local:sum")])
+                width = np.concatenate([width, self._wide_steps(f"{name}.local")])
             name = f"transit{block}"
             yield self._norm(f"{name}.norm", width, self.steps[f"{name}.norm"])
             width = self._wide_steps(f"{name}.conv")
@@ -101,7 +101,7 @@ class Model:
     def _dense_layer(self, name, width):
         yield self._norm(f"{name}.norm", width, self.steps[f"{name}.norm"])
         yield self._conv(f"{name}.squeeze", f"{name}.norm", self.steps[f"{name}.squeeze"])
-        yield self._conv(f"{name}.local", f"{name}.squeeze", self._wide_steps(f"{name}.local:sum"))
+        yield self._conv(f"{name}.local", f"{name}.squeeze", self._wide_steps(f"{name}.local"))
         context = self.steps[f"{name}.squeeze"] * quantise.CONTEXT_STEP
         means = self.figures[f"mean/{name}.context"].astype(np.float64)
         hidden = np.max(self.figures[f"max/{name}.context1"].astype(np.float64)) * HEADROOM / 32767
@@ -114,6 +114,8 @@ class Model:
     def _end(self, width):
         # Mean and deviation of a channel share its step.
         steps = self._wide_steps("out.norm")
+        # A channel that the calibration never heard may have any step: a fine one would cost the others bits of gain.
+        steps = np.maximum(steps, np.median(steps) / 4)
         yield self._norm("out.norm", width, steps)
         both = np.concatenate([steps, steps])
         means = self.figures["mean/pooled"].astype(np.float64)

@@ -12,7 +12,7 @@ import numpy as np
 
 from reference import BLOCKS, Conv
 
-HEADROOM = 2.0  # 16-bit maps can hold twice the largest value of the calibration speech
+HEADROOM = 4.0  # 16-bit maps can hold four times the largest value of the calibration speech
 SIDE_STEPS = 64  # the side input of a residual sum has 1/64 of the output's step
 LOGIT_STEP = 1 / 2048
 FEATURE_STEP = 1 / 512
