@@ -134,6 +134,13 @@ impl Call {
         call
     }
 
+    /// The claim, if there is one, is known: the caller may be heard, unless the speaker opted out.
+    pub fn begin(&mut self) {
+        if !matches!(self.standing, Standing::OptedOut) {
+            self.effects.push(Effect::Analyse(true));
+        }
+    }
+
     /// Sets who the caller claims to be, with what the store says of that speaker.
     pub fn claim(&mut self, speaker: SpeakerId, standing: Standing, now: Timestamp) {
         if self.claim.as_ref() == Some(&speaker) {

@@ -3,10 +3,9 @@
 pub mod args;
 mod service;
 
-use crate::api::roles::GroupNames;
 use crate::api::socket::Socket;
 use crate::api::{Api, ApiConfig};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::engine::{Engine, EngineConfig};
 use crate::exchange::{Exchange, Parts};
 use crate::metrics::Metrics;
@@ -36,14 +35,8 @@ pub fn main() -> ExitCode {
 /// Sets the log up and reads the configuration; `None` when only that was asked for.
 fn prepare(args: &Args) -> Result<Option<Config>, Fault> {
     log::init(&args.log)?;
-    let config = match Config::load(&args.config) {
-        Ok(config) => config,
-        Err(fault) => return Err(fault.into()),
-    };
-    if args.check_config {
-        return Ok(None);
-    }
-    Ok(Some(config))
+    let config = Config::load(&args.config)?;
+    Ok((!args.check_config).then_some(config))
 }
 
 fn finish(outcome: Result<(), Fault>) -> ExitCode {
@@ -82,7 +75,7 @@ async fn run(config: Config) -> Result<(), Fault> {
     }
 
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let api = Api::new(Arc::new(exchange.clone()), metrics, api_config(&config.api));
+    let api = Api::new(Arc::new(exchange.clone()), metrics, ApiConfig::from(&config.api));
     let api = tokio::spawn(api.serve(socket, until(stopped)));
     let watch = tokio::spawn(exchange.clone().watch_media());
     let reception = tokio::spawn(exchange.clone().receive_calls(sip));
@@ -109,20 +102,6 @@ fn engine_config(config: &Config) -> EngineConfig {
         ports: config.sip.rtp_ports.first()..=config.sip.rtp_ports.last(),
         workers: config.voice.workers as usize,
         receivers: 1,
-    }
-}
-
-fn api_config(api: &config::Api) -> ApiConfig {
-    ApiConfig {
-        groups: GroupNames {
-            reader: api.read_group.clone(),
-            agent: api.agent_group.clone(),
-            admin: api.admin_group.clone(),
-        },
-        max_connections: api.max_connections as usize,
-        client_deadline: api.request_deadline,
-        max_upload: api.body_limit,
-        ..ApiConfig::default()
     }
 }
 

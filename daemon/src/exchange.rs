@@ -147,7 +147,7 @@ impl Exchange {
             max_calls: inner.config.limits.max_calls,
             speakers: inner.store.count(),
             model_version: inner.policy.model_version,
-            kernel: inner.engine.network().kernel_name().to_owned(),
+            kernel: inner.engine.network().kernel().name().to_owned(),
             listeners: inner.config.sip.listen.iter().map(ToString::to_string).collect(),
             health: if inner.store.is_stopped() {
                 "the store takes no changes: see the log".to_owned()

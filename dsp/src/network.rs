@@ -156,9 +156,9 @@ impl<'m> Network<'m> {
         Self { kernel, ..self }
     }
 
-    /// Name of the kernel that runs the network.
-    pub fn kernel_name(&self) -> &'static str {
-        self.kernel.name()
+    /// The kernel that runs the network.
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
     }
 
     /// Version of the model, stored with every voiceprint.

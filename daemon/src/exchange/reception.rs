@@ -197,6 +197,7 @@ impl Exchange {
             told_s: 0,
         };
         self.claim(&mut line, request);
+        line.call.begin();
         self.carry_out(&mut line);
         line.answered = true;
         let verdict = line.verdict();

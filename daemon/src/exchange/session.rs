@@ -99,7 +99,8 @@ impl Session {
         if leg == Leg::Plain && media_user.is_some_and(|user| !is_user(request, user)) {
             return Err(Failure::NotHere);
         }
-        let slot = engine.open_call(true)?;
+        // Nothing is analysed until it is known that the caller did not opt out.
+        let slot = engine.open_call(false)?;
         let mut session = Self {
             slot,
             leg,
