@@ -115,12 +115,16 @@ pub struct Call {
 }
 
 impl Call {
-    /// A call of which nothing was heard yet. `obstacle`: why the caller's audio cannot be judged, if so.
-    pub fn new(policy: Policy, obstacle: Option<Reason>) -> Self {
+    /// A call of which nothing was heard yet, with who calls as far as the gateway says. `obstacle`: why the
+    /// caller's audio cannot be judged, if so.
+    pub fn new(policy: Policy, obstacle: Option<Reason>, claim: Option<(SpeakerId, Standing)>) -> Self {
+        let (claim, standing) =
+            claim.map_or((None, Standing::Unclaimed), |(id, standing)| (Some(id), standing));
+        let heard = !matches!(standing, Standing::OptedOut);
         let mut call = Self {
             policy,
-            claim: None,
-            standing: Standing::Unclaimed,
+            claim,
+            standing,
             obstacle,
             heard: Heard::default(),
             base: 0,
@@ -128,17 +132,10 @@ impl Call {
             enrollment: Enrollment::new(policy.enrollment_frames),
             last_tag: 0,
             ended: false,
-            effects: Vec::new(),
+            effects: vec![Effect::Analyse(heard)],
         };
         call.verify_anew();
         call
-    }
-
-    /// The claim, if there is one, is known: the caller may be heard, unless the speaker opted out.
-    pub fn begin(&mut self) {
-        if !matches!(self.standing, Standing::OptedOut) {
-            self.effects.push(Effect::Analyse(true));
-        }
     }
 
     /// Sets who the caller claims to be, with what the store says of that speaker.

@@ -147,7 +147,7 @@ impl Exchange {
             max_calls: inner.config.limits.max_calls,
             speakers: inner.store.count(),
             model_version: inner.policy.model_version,
-            kernel: inner.engine.network().kernel().name().to_owned(),
+            kernel: inner.engine.network().kernel_name().to_owned(),
             listeners: inner.config.sip.listen.iter().map(ToString::to_string).collect(),
             health: if inner.store.is_stopped() {
                 "the store takes no changes: see the log".to_owned()
@@ -186,11 +186,11 @@ impl Exchange {
     /// # Errors
     /// [`AskError::NoSuchCall`], or [`AskError::Conflict`] after its end.
     pub async fn set_speaker(&self, call: &str, speaker: SpeakerId) -> Result<CallView, AskError> {
-        let standing = self.standing(&speaker);
         self.with_call(call, |line| {
             if line.ended.is_some() {
                 return Err(AskError::Conflict("the call has ended".to_owned()));
             }
+            let standing = self.standing(&speaker);
             line.call.claim(speaker, standing, Timestamp::now());
             Ok(())
         })?;

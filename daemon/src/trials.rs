@@ -80,10 +80,10 @@ pub enum OfflineError {
     #[error("{0}")]
     Argument(String),
     /// The model inside the program is unusable.
-    #[error("the voice model is unusable: {0:?}")]
+    #[error("the voice model is unusable: {0}")]
     Model(ModelError),
     /// The network made no embedding.
-    #[error("no embedding could be made: {0:?}")]
+    #[error("no embedding could be made: {0}")]
     Embed(EmbedError),
     /// Two embeddings could not be compared.
     #[error(transparent)]
@@ -242,5 +242,76 @@ fn progress(done: usize, all: usize) {
         let line = if done == all { String::new() } else { format!("{done} of {all} recordings") };
         // A terminal that went away must not stop the work.
         let _ = write!(screen, "\r\x1b[K{line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with two silent recordings, one narrow and one wide, and a list with every pair.
+    fn silent_trials() -> (tempfile::TempDir, TrialsRequest) {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, rate) in [("a.wav", 8_000), ("b.wav", 16_000)] {
+            let spec = hound::WavSpec {
+                channels: 1,
+                sample_rate: rate,
+                bits_per_sample: 16,
+                sample_format: hound::SampleFormat::Int,
+            };
+            let mut file = hound::WavWriter::create(folder.path().join(name), spec).unwrap();
+            (0..rate).for_each(|_| file.write_sample(0i16).unwrap());
+            file.finalize().unwrap();
+        }
+        let list = folder.path().join("list.csv");
+        std::fs::write(&list, "enroll,test,target\na.wav,a.wav,1\na.wav;b.wav,b.wav,0\n").unwrap();
+        let request = TrialsRequest {
+            list,
+            root: folder.path().to_owned(),
+            scores: Some(folder.path().join("scores.csv")),
+            narrowband: false,
+            enroll_speech_s: 30.0,
+            test_speech_s: 10.0,
+            threshold: DEFAULT_THRESHOLD,
+            json: true,
+        };
+        (folder, request)
+    }
+
+    #[test]
+    fn trials_without_speech_are_counted_and_stay_empty() {
+        let (folder, request) = silent_trials();
+        let mut printed = Vec::new();
+        run(&request, &mut printed).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&printed).unwrap();
+        assert_eq!((&json["trials"], &json["targets"], &json["scored"]), (&2.into(), &1.into(), &0.into()));
+        assert_eq!(json["at_threshold"]["inconclusive"], 1.0);
+        let scores = std::fs::read_to_string(folder.path().join("scores.csv")).unwrap();
+        assert!(scores.contains("\na.wav,a.wav,1,,,,0.00,0.00,inconclusive\n"), "{scores}");
+    }
+
+    #[test]
+    fn a_missing_recording_ends_it_by_name_before_any_work() {
+        let (_folder, request) = silent_trials();
+        std::fs::write(&request.list, "enroll,test,target\na.wav,c.wav,1\n").unwrap();
+        let said = run(&request, &mut Vec::new()).unwrap_err().to_string();
+        assert!(said.contains("c.wav: No such file"), "{said}");
+    }
+
+    #[test]
+    fn a_damaged_recording_ends_it_by_name() {
+        let (folder, request) = silent_trials();
+        std::fs::write(folder.path().join("b.wav"), "RIFF....WAVE").unwrap();
+        let said = run(&request, &mut Vec::new()).unwrap_err().to_string();
+        assert!(said.contains("b.wav: is damaged"), "{said}");
+    }
+
+    #[test]
+    fn limits_of_net_speech_are_checked() {
+        let (_folder, request) = silent_trials();
+        let refused = |request| matches!(run(&request, &mut Vec::new()), Err(OfflineError::Argument(_)));
+        assert!(refused(TrialsRequest { enroll_speech_s: 0.0, ..request.clone() }));
+        assert!(refused(TrialsRequest { test_speech_s: 31.0, ..request.clone() }));
+        assert!(refused(TrialsRequest { test_speech_s: f32::NAN, ..request }));
     }
 }

@@ -1,7 +1,7 @@
 """Speech for calibration and for the golden embeddings: Debian's Asterisk voice packages.
 
-Packages asterisk-core-sounds-{en,es,fr,it,ru}-{wav,g722} and asterisk-prompt-it-menardi-wav:
-Packages asterisk-core-sounds-{en,es,fr,it,ru}-{wav,g722} and asterisk-prompt-it-menardi-wav:
+Packages asterisk-core-sounds-{en,es,fr,it,ru}-{wav,g722} and asterisk-prompt-it-menardi-wav: CC BY-SA 3.0, the
+Russian ones CC BY 3.0. Prompts of a voice are joined to utterances of 3 to 22 s. Every second utterance is for
 calibration, the others are for measuring.
 """
 

@@ -156,9 +156,9 @@ impl<'m> Network<'m> {
         Self { kernel, ..self }
     }
 
-    /// The kernel that runs the network.
-    pub fn kernel(&self) -> Kernel {
-        self.kernel
+    /// Name of the kernel that runs the network.
+    pub fn kernel_name(&self) -> &'static str {
+        self.kernel.name()
     }
 
     /// Version of the model, stored with every voiceprint.

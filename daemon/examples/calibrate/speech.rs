@@ -1,6 +1,8 @@
 //! Who speaks.
 
 use crate::Outcome;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use vouch::audio::Recording;
 
@@ -65,7 +67,9 @@ pub(crate) const SHORT_S: [u32; 3] = [3, 4, 6];
 impl Corpus {
     pub(crate) fn load(corpora: &Path, voices: &Path) -> Outcome<Self> {
         let mut speech = Vec::new();
-        let people = sorted(&corpora.join("dev-speech/librispeech-train-clean-100"))?;
+        let mut people = sorted(&corpora.join("dev-speech/librispeech-train-clean-100"))?;
+        let measured = tested(&corpora.join("dev-telephone/test"))?;
+        people.retain(|person| !person.file_name().is_some_and(|name| measured.contains(name)));
         for (person, folder) in people.iter().enumerate() {
             let file = sorted(folder)?.into_iter().next().ok_or("a folder of LibriSpeech is empty")?;
             utterance(person, &Recording::read(&file)?, &mut speech);
@@ -116,6 +120,14 @@ fn prompts(person: usize, folder: &str, path: &Path, speech: &mut Vec<Speech>) -
         }
     }
     Ok(())
+}
+
+/// LibriSpeech readers among the tests of the development trials, which measure what comes out here.
+fn tested(folder: &Path) -> Outcome<BTreeSet<OsString>> {
+    let files = sorted(folder)?;
+    let names = files.iter().filter_map(|file| file.file_stem()?.to_str());
+    let readers = names.filter_map(|name| name.strip_prefix("librispeech-train-clean-100_"));
+    Ok(readers.filter_map(|reader| Some(OsString::from(reader.split_once('-')?.0))).collect())
 }
 
 fn sorted(folder: &Path) -> Outcome<Vec<PathBuf>> {

@@ -110,7 +110,7 @@ impl Exchange {
     fn keep(&self, id: String, new: NewVoiceprint) {
         let exchange = self.clone();
         tokio::spawn(async move {
-            let outcome: Result<Arc<Voiceprint>, AskError> = exchange.store(new).await;
+            let outcome: Result<Arc<Voiceprint>, AskError> = exchange.store(new, Some(&id)).await;
             let mut floor = exchange.floor();
             if let Some(line) = floor.find_mut(&id) {
                 line.call.stored(outcome.map_err(|error| error.to_string()));

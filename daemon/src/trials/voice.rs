@@ -81,7 +81,7 @@ impl Voice {
 
     /// Name of the kernel that runs the network.
     pub fn kernel(&self) -> &'static str {
-        "scalar"
+        self.network.kernel_name()
     }
 
     /// Makes an embedding of so many frames of silence: what it costs does not depend on what is said.
@@ -146,5 +146,41 @@ impl Voice {
     fn run(&mut self, band: Band) -> Result<Embedding, OfflineError> {
         let mut scratch = Scratch { narrow: &mut self.narrow, wide: &mut self.wide };
         self.network.embed(&self.frames, band, &mut scratch).map_err(OfflineError::Embed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: Wanted = Wanted { speech_s: 30.0, telephone: false, masked: false };
+
+    fn silence(rate: u32) -> Recording {
+        Recording { pcm: vec![0; 2 * rate as usize], rate }
+    }
+
+    #[test]
+    fn silence_has_no_speech_and_no_embedding() {
+        let side = Voice::new().unwrap().embed(&[silence(8_000)], ALL).unwrap();
+        assert_eq!(side, Side { band: Band::Narrow, speech_ms: 0, embeddings: vec![] });
+    }
+
+    #[test]
+    fn the_narrowest_recording_decides_the_band() {
+        let mut voice = Voice::new().unwrap();
+        let mut band = |rates: &[u32], telephone| {
+            let recordings: Vec<_> = rates.iter().map(|&rate| silence(rate)).collect();
+            voice.embed(&recordings, Wanted { telephone, ..ALL }).unwrap().band
+        };
+        assert_eq!(band(&[16_000, 44_100], false), Band::Wide);
+        assert_eq!(band(&[16_000, 11_025], false), Band::Narrow);
+        assert_eq!(band(&[16_000], true), Band::Narrow);
+    }
+
+    #[test]
+    fn a_timed_embedding_can_be_made() {
+        let mut voice = Voice::new().unwrap();
+        voice.embed_silence(MIN_FRAMES).unwrap();
+        assert!(matches!(voice.embed_silence(MIN_FRAMES - 1), Err(OfflineError::Embed(_))));
     }
 }
