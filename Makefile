@@ -10,7 +10,8 @@ SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BUILD_PACKAGES := build-essential pkg-config libsystemd-dev
 VOICE_PACKAGES := asterisk-core-sounds-en-wav asterisk-core-sounds-es-wav asterisk-core-sounds-fr-wav \
                   asterisk-core-sounds-it-wav asterisk-core-sounds-ru-wav asterisk-prompt-it-menardi-wav \
-                  asterisk-core-sounds-en-g722 asterisk-core-sounds-fr-g722
+                  asterisk-core-sounds-en-g722 asterisk-core-sounds-es-g722 asterisk-core-sounds-fr-g722 \
+                  asterisk-core-sounds-it-g722 asterisk-core-sounds-ru-g722
 TEST_PACKAGES  := sip-tester systemd
 DEB_PACKAGES   := lintian systemd-container debootstrap
 

@@ -79,7 +79,7 @@ pub enum Effect {
         frames: u64,
     },
     /// Store a voiceprint, durably, and report back with [`Call::stored`].
-    Store(NewVoiceprint),
+    Store(Box<NewVoiceprint>),
     /// The verification changed.
     ResultChanged,
     /// The enrollment changed.
@@ -369,7 +369,8 @@ impl Call {
         match (voice, self.claim.clone()) {
             (Some(voice), Some(speaker)) => {
                 let consent = self.enrollment.storing();
-                self.effects.push(Effect::Store(NewVoiceprint { speaker, voice, consent }));
+                let new = NewVoiceprint { speaker, voice, consent };
+                self.effects.push(Effect::Store(Box::new(new)));
             }
             _ => self.enrollment.fail("the voice engine failed".to_owned(), &mut self.effects),
         }

