@@ -44,7 +44,8 @@ lint: setup ## formatting, clippy and documentation, warnings are errors
 deb: setup ## build the Debian package (target/debian/*.deb)
 	@packaging/install-missing.sh $(DEB_PACKAGES)
 	@$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install --locked --version ^3.8 cargo-deb
-	@rm -f target/debian/vouch_*.deb
+	@mkdir -p target && rm -f target/debian/vouch_*.deb
+	CARGO="$(CARGO)" packaging/third-party.sh >target/third-party && gzip -9nf target/third-party
 	$(CARGO) deb --package vouch --profile $(DEB_PROFILE) --locked
 	lintian --fail-on error,warning target/debian/vouch_*.deb
 
