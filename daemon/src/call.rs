@@ -11,13 +11,12 @@ mod verification;
 pub use enrollment::{Enrollment, EnrollmentStep};
 pub use verification::Verification;
 
-use crate::decision::{Judgement, Voice, Voiceprint};
-use crate::exchange::AskError;
+use crate::ask::AskError;
+use crate::decision::{Heard, Judgement, Voice, Voiceprint};
 use crate::pii::{Pii, SpeakerId};
 use crate::verdict::{Reason, Status};
 use jiff::Timestamp;
 use std::sync::Arc;
-use vouch_dsp::listener::Quality;
 
 /// What the configuration asks of every call.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,19 +31,6 @@ pub struct Policy {
     pub consent_required: bool,
     /// Version of the model that runs; voiceprints of another version are not compared.
     pub model_version: u32,
-}
-
-/// What the caller's stream has given so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Heard {
-    /// Net speech since the call began, in frames of 10 ms.
-    pub frames: u64,
-    /// Packets taken from the caller's stream.
-    pub packets: u64,
-    /// Packets of a codec that is not decoded.
-    pub undecodable: u64,
-    /// Figures of the audio.
-    pub quality: Quality,
 }
 
 /// What the store says of the claimed speaker.

@@ -1,9 +1,10 @@
 //! Between the calls and the voice engine: progress and embeddings come in, effects are carried out.
 
+use super::Exchange;
 use super::line::Line;
-use super::{AskError, Exchange};
-use crate::call::{Effect, EnrollmentStep, Heard, NewVoiceprint};
-use crate::decision::{Voice, Voiceprint};
+use crate::ask::AskError;
+use crate::call::{Effect, EnrollmentStep, NewVoiceprint};
+use crate::decision::{Heard, Voice, Voiceprint};
 use crate::engine::{CallSlot, EmbedJob, EmbedOutcome, Progress};
 use crate::pii::Pii;
 use jiff::{SignedDuration, Timestamp};

@@ -1,6 +1,7 @@
 //! Speakers: what the store says of them, and what is done with them.
 
-use super::{AskError, Exchange};
+use super::Exchange;
+use crate::ask::AskError;
 use crate::audio::Recording;
 use crate::call::{NewVoiceprint, Standing};
 use crate::decision::{Voice, Voiceprint};
