@@ -45,7 +45,8 @@ deb: setup ## build the Debian package (target/debian/*.deb)
 	@packaging/install-missing.sh $(DEB_PACKAGES)
 	@$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install --locked --version ^3.8 cargo-deb
 	@mkdir -p target/$(DEB_PROFILE) && rm -f target/debian/vouch_*.deb
-	CARGO="$(CARGO)" packaging/third-party.sh | gzip -9n >target/$(DEB_PROFILE)/third-party.gz
+	CARGO="$(CARGO)" packaging/third-party.sh >target/$(DEB_PROFILE)/third-party
+	gzip -9nf target/$(DEB_PROFILE)/third-party
 	$(CARGO) deb --package vouch --profile $(DEB_PROFILE) --locked
 	lintian --fail-on error,warning target/debian/vouch_*.deb
 
