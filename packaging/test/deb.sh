@@ -82,10 +82,9 @@ call_gets() {
     place_call "$1" "$work/voice.ulaw"
     within_a_minute inside vouchctl call "$call_id" >"$work/call" 2>&1
     got=$(inside timeout 90 vouchctl result "$call_id" --wait 60s --format plain) || true
-    kill "$sipp" 2>/dev/null || true
-    wait "$sipp" || true
+    hang_up
     say "the call of $1: $got"
-    [ "$got" = "$2" ]
+    [ "$got" = "$2" ] || { cat "$work/sipp.log" && false; }
 }
 
 # The same package once more, as a later version whose configuration file has one line more.
@@ -195,7 +194,7 @@ goes() {
         '! systemctl is-active vouchd && test ! -e /run/vouch && test ! -e /usr/bin/vouchd'
     check "key, store and configuration stay" shell \
         'test -s /etc/vouch/master.key -a -d /var/lib/vouch/store -a -s /etc/vouch/vouchd.toml'
-    check "it installs again" inside dpkg --install /vouch.deb
+    check "it installs again" inside dpkg --install /next.deb
     check "it has the same speakers" remembers
     inside mv /etc/vouch/master.key /root/lost.key
     check "a lost key is not replaced" shell 'dpkg-reconfigure vouch; ! test -e /etc/vouch/master.key'
