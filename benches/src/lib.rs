@@ -15,7 +15,8 @@ pub fn second_of_sound() -> Vec<i16> {
     let mut phase = 0.0_f64;
     let sample = |index: usize| {
         phase += (110.0 + 20.0 * (index as f64 / 8000.0 * 6.0).sin()) / 8000.0;
-        let voice: f64 = (1..20).map(|n| (std::f64::consts::TAU * phase * f64::from(n)).sin() / f64::from(n)).sum();
+        let voice: f64 =
+            (1..20).map(|n| (std::f64::consts::TAU * phase * f64::from(n)).sin() / f64::from(n)).sum();
         (voice * 4000.0) as i16
     };
     (0..8000).map(sample).collect()
