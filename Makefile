@@ -2,13 +2,16 @@
 
 CARGO   ?= cargo
 PROFILE ?= release
+# What ships; `make deb DEB_PROFILE=release` does without the minutes of link-time optimisation.
+DEB_PROFILE ?= dist
 SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Everything that a fresh Debian 12 machine with Rust needs, by what needs it.
 BUILD_PACKAGES := build-essential pkg-config libsystemd-dev
 VOICE_PACKAGES := asterisk-core-sounds-en-wav asterisk-core-sounds-es-wav asterisk-core-sounds-fr-wav \
                   asterisk-core-sounds-it-wav asterisk-core-sounds-ru-wav asterisk-prompt-it-menardi-wav \
-                  asterisk-core-sounds-en-g722 asterisk-core-sounds-fr-g722
+                  asterisk-core-sounds-en-g722 asterisk-core-sounds-es-g722 asterisk-core-sounds-fr-g722 \
+                  asterisk-core-sounds-it-g722 asterisk-core-sounds-ru-g722
 TEST_PACKAGES  := sip-tester systemd
 DEB_PACKAGES   := lintian systemd-container debootstrap
 
@@ -40,9 +43,11 @@ lint: setup ## formatting, clippy and documentation, warnings are errors
 
 deb: setup ## build the Debian package (target/debian/*.deb)
 	@packaging/install-missing.sh $(DEB_PACKAGES)
-	@$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deb
-	$(CARGO) deb --package vouch --profile dist --locked
-	lintian --fail-on error target/debian/vouch_*.deb
+	@$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install --locked --version ^3.8 cargo-deb
+	@mkdir -p target && rm -f target/debian/vouch_*.deb
+	CARGO="$(CARGO)" packaging/third-party.sh >target/third-party && gzip -9nf target/third-party
+	$(CARGO) deb --package vouch --profile $(DEB_PROFILE) --locked
+	lintian --fail-on error,warning target/debian/vouch_*.deb
 
 test-deb: deb ## install, start, kill and purge the package in a booted Debian 12 container
-	$(SUDO) packaging/test/deb.sh target/debian/vouch_*_amd64.deb
+	$(SUDO) packaging/test/deb.sh target/debian/vouch_*.deb

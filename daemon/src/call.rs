@@ -11,13 +11,12 @@ mod verification;
 pub use enrollment::{Enrollment, EnrollmentStep};
 pub use verification::Verification;
 
-use crate::decision::{Judgement, Voice, Voiceprint};
-use crate::exchange::AskError;
+use crate::ask::AskError;
+use crate::decision::{Heard, Judgement, Voice, Voiceprint};
 use crate::pii::{Pii, SpeakerId};
 use crate::verdict::{Reason, Status};
 use jiff::Timestamp;
 use std::sync::Arc;
-use vouch_dsp::listener::Quality;
 
 /// What the configuration asks of every call.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,19 +31,6 @@ pub struct Policy {
     pub consent_required: bool,
     /// Version of the model that runs; voiceprints of another version are not compared.
     pub model_version: u32,
-}
-
-/// What the caller's stream has given so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Heard {
-    /// Net speech since the call began, in frames of 10 ms.
-    pub frames: u64,
-    /// Packets taken from the caller's stream.
-    pub packets: u64,
-    /// Packets of a codec that is not decoded.
-    pub undecodable: u64,
-    /// Figures of the audio.
-    pub quality: Quality,
 }
 
 /// What the store says of the claimed speaker.
@@ -79,7 +65,7 @@ pub enum Effect {
         frames: u64,
     },
     /// Store a voiceprint, durably, and report back with [`Call::stored`].
-    Store(NewVoiceprint),
+    Store(Box<NewVoiceprint>),
     /// The verification changed.
     ResultChanged,
     /// The enrollment changed.
@@ -115,12 +101,16 @@ pub struct Call {
 }
 
 impl Call {
-    /// A call of which nothing was heard yet. `obstacle`: why the caller's audio cannot be judged, if so.
-    pub fn new(policy: Policy, obstacle: Option<Reason>) -> Self {
+    /// A call of which nothing was heard yet, with who calls as far as the gateway says. `obstacle`: why the
+    /// caller's audio cannot be judged, if so.
+    pub fn new(policy: Policy, obstacle: Option<Reason>, claim: Option<(SpeakerId, Standing)>) -> Self {
+        let (claim, standing) =
+            claim.map_or((None, Standing::Unclaimed), |(id, standing)| (Some(id), standing));
+        let heard = !matches!(standing, Standing::OptedOut);
         let mut call = Self {
             policy,
-            claim: None,
-            standing: Standing::Unclaimed,
+            claim,
+            standing,
             obstacle,
             heard: Heard::default(),
             base: 0,
@@ -128,17 +118,10 @@ impl Call {
             enrollment: Enrollment::new(policy.enrollment_frames),
             last_tag: 0,
             ended: false,
-            effects: Vec::new(),
+            effects: vec![Effect::Analyse(heard)],
         };
         call.verify_anew();
         call
-    }
-
-    /// The claim, if there is one, is known: the caller may be heard, unless the speaker opted out.
-    pub fn begin(&mut self) {
-        if !matches!(self.standing, Standing::OptedOut) {
-            self.effects.push(Effect::Analyse(true));
-        }
     }
 
     /// Sets who the caller claims to be, with what the store says of that speaker.
@@ -372,7 +355,8 @@ impl Call {
         match (voice, self.claim.clone()) {
             (Some(voice), Some(speaker)) => {
                 let consent = self.enrollment.storing();
-                self.effects.push(Effect::Store(NewVoiceprint { speaker, voice, consent }));
+                let new = NewVoiceprint { speaker, voice, consent };
+                self.effects.push(Effect::Store(Box::new(new)));
             }
             _ => self.enrollment.fail("the voice engine failed".to_owned(), &mut self.effects),
         }

@@ -9,6 +9,7 @@ pub mod client;
 pub mod error;
 
 mod commands;
+mod early;
 mod form;
 mod offline;
 mod output;

@@ -1,6 +1,5 @@
 //! The decision: from a comparison and the quality of the audio to an answer with its reasons.
 
-use crate::call::Heard;
 use crate::pii::Pii;
 use crate::verdict::{Reason, Status};
 use vouch_dsp::features::Band;
@@ -34,6 +33,19 @@ impl Voice {
     fn sample(&self) -> Sample<'_> {
         Sample { embedding: self.embedding.reveal(), band: self.band, net_speech_ms: self.net_speech_ms }
     }
+}
+
+/// What the caller's stream has given so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Heard {
+    /// Net speech since the call began, in frames of 10 ms.
+    pub frames: u64,
+    /// Packets taken from the caller's stream.
+    pub packets: u64,
+    /// Packets of a codec that is not decoded.
+    pub undecodable: u64,
+    /// Figures of the audio.
+    pub quality: Quality,
 }
 
 /// An answer and what it rests on.

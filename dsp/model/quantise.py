@@ -12,7 +12,7 @@ import numpy as np
 
 from reference import BLOCKS, Conv
 
-HEADROOM = 2.0  # 16-bit maps can hold twice the largest value of the calibration speech
+HEADROOM = 4.0  # 16-bit maps can hold four times the largest value of the calibration speech
 SIDE_STEPS = 64  # the side input of a residual sum has 1/64 of the output's step
 LOGIT_STEP = 1 / 2048
 FEATURE_STEP = 1 / 512
@@ -97,9 +97,9 @@ def conv(layer, in_steps, out_steps, means, largest=127):
 def norm(layer, in_steps, out_steps):
     """Gains (16 bits), offsets (32 bits, half a unit for rounding included) and shift of a batch norm."""
     gain, offset = layer.gain * in_steps / out_steps, layer.offset / out_steps
-    shift = 0
-    while shift < 24 and np.abs(gain).max() * 2 ** (shift + 1) <= 32767 and np.abs(offset).max() * 2 ** (shift + 1) < 2**29:
-        shift += 1
+    shift = 24
+    while np.abs(gain).max() * 2.0**shift > 32767 or np.abs(offset).max() * 2.0**shift > 2**29:
+        shift -= 1
     gains, offsets = np.rint(gain * 2**shift), np.rint(offset * 2**shift) + 2 ** (shift - 1)
     return Integers(gains, offsets, None, shift)
 

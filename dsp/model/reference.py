@@ -35,7 +35,8 @@ def layers(state):
     """Folds the checkpoint into {name: Conv or Norm}, float64, in network order."""
     found = {}
     _head(state, found)
-    found["tdnn"] = _folded(_span(_by_row(state["xvector.tdnn.linear.weight"])), _norm(state, "xvector.tdnn.nonlinear.batchnorm"))
+    tdnn = _span(_by_row(state["xvector.tdnn.linear.weight"]))
+    found["tdnn"] = _folded(tdnn, _norm(state, "xvector.tdnn.nonlinear.batchnorm"))
     for block, (count, _) in enumerate(BLOCKS, 1):
         for layer in range(1, count + 1):
             _dense_layer(state, f"xvector.block{block}.tdnnd{layer}", f"block{block}.{layer}", found)
@@ -69,7 +70,8 @@ def _dense_layer(state, source, name, found):
     found[f"{name}.local"] = Conv(local.transpose(0, 2, 1).astype(np.float64), np.zeros(len(local)))
     for part in (1, 2):
         weights = _span(state[f"{source}.cam_layer.linear{part}.weight"])
-        found[f"{name}.context{part}"] = Conv(weights, state[f"{source}.cam_layer.linear{part}.bias"].astype(np.float64))
+        bias = state[f"{source}.cam_layer.linear{part}.bias"].astype(np.float64)
+        found[f"{name}.context{part}"] = Conv(weights, bias)
 
 
 def _norm(state, name):
@@ -192,4 +194,4 @@ class Network:
 
     def _matmul(self, name, columns):
         layer = self.layers[name]
-        return self.tap(f"{name}:sum", columns @ layer.weights.reshape(len(layer.bias), -1).T + layer.bias)
+        return columns @ layer.weights.reshape(len(layer.bias), -1).T + layer.bias

@@ -1,7 +1,7 @@
 """Speech for calibration and for the golden embeddings: Debian's Asterisk voice packages.
 
-Packages asterisk-core-sounds-{en,es,fr,it,ru}-{wav,g722} and asterisk-prompt-it-menardi-wav: six voices,
-CC BY-SA 3.0 and GPL. Prompts of a voice are joined to utterances of 3 to 10 s. Every second utterance is for
+Packages asterisk-core-sounds-{en,es,fr,it,ru}-{wav,g722} and asterisk-prompt-it-menardi-wav: CC BY-SA 3.0, the
+Russian ones CC BY 3.0. Prompts of a voice are joined to utterances of 3 to 22 s. Every second utterance is for
 calibration, the others are for measuring.
 """
 
@@ -13,7 +13,14 @@ import numpy as np
 
 import fbank
 
-VOICES = ("en_US_f_Allison", "es_MX_f_Allison", "fr_CA_f_June", "it_IT_f_Menardi", "it_IT_m_Carlo", "ru_RU_f_IvrvoiceRU")
+VOICES = (
+    "en_US_f_Allison",
+    "es_MX_f_Allison",
+    "fr_CA_f_June",
+    "it_IT_f_Menardi",
+    "it_IT_m_Carlo",
+    "ru_RU_f_IvrvoiceRU",
+)
 SECONDS = (3, 5, 8, 4, 10, 6)
 SHORTEST, LONGEST = 1.0, 12.0  # s: shorter prompts are mostly single words
 NOT_SPEECH = ("tone", "beep", "silence", "noise", "ascending", "descending")

@@ -6,6 +6,8 @@
 //!
 //! [`scalar`] is the oracle; every other kernel gives the same bits.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 pub(crate) mod scalar;
 
 /// Outputs whose weights are stored together.
@@ -91,30 +93,25 @@ pub(crate) struct Walk {
     pub(crate) output_step: usize,
 }
 
-impl Walk {
-    /// Elements of the input slice that the walk touches.
-    pub(crate) fn input_len(&self, taps: usize, span: usize) -> usize {
-        self.positions.saturating_sub(1) * self.step + (taps - 1) * self.tap_step + span
-    }
-
-    /// Elements of the output slice that the walk touches.
-    pub(crate) fn output_len(&self, outputs: usize) -> usize {
-        self.positions.saturating_sub(1) * self.output_step + outputs
-    }
-}
-
 /// The implementation that this processor runs, chosen once at start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel(Kind);
 
+/// A kernel and the proof that the processor runs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Avx2(avx2::Avx2),
 }
 
 impl Kernel {
     /// The fastest kernel of this processor.
     pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(proof) = avx2::Avx2::detect() {
+            return Self(Kind::Avx2(proof));
+        }
         Self::scalar()
     }
 
@@ -127,6 +124,8 @@ impl Kernel {
     pub const fn name(self) -> &'static str {
         match self.0 {
             Kind::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(_) => "avx2",
         }
     }
 
@@ -142,6 +141,8 @@ impl Kernel {
     ) {
         match self.0 {
             Kind::Scalar => scalar::conv(conv, walk, input, side, output),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(proof) => proof.conv(conv, walk, input, side, output),
         }
     }
 
@@ -149,6 +150,8 @@ impl Kernel {
     pub(crate) fn conv_wide(self, conv: &Conv<'_>, walk: &Walk, input: &[u8], output: &mut [i16]) {
         match self.0 {
             Kind::Scalar => scalar::conv_wide(conv, walk, input, output),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(proof) => proof.conv_wide(conv, walk, input, output),
         }
     }
 
@@ -156,6 +159,8 @@ impl Kernel {
     pub(crate) fn conv_input(self, conv: &InputConv<'_>, walk: &Walk, input: &[i16], output: &mut [u8]) {
         match self.0 {
             Kind::Scalar => scalar::conv_input(conv, walk, input, output),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(proof) => proof.conv_input(conv, walk, input, output),
         }
     }
 
@@ -163,6 +168,11 @@ impl Kernel {
     pub(crate) fn norm(self, norm: &Norm<'_>, input: &[i16], output: &mut [u8]) {
         match self.0 {
             Kind::Scalar => scalar::norm(norm, input, output),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(proof) => proof.norm(norm, input, output),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -156,14 +156,14 @@ impl<'m> Network<'m> {
         Self { kernel, ..self }
     }
 
+    /// Name of the kernel that runs the network.
+    pub fn kernel_name(&self) -> &'static str {
+        self.kernel.name()
+    }
+
     /// Version of the model, stored with every voiceprint.
     pub fn version(&self) -> u32 {
         self.version
-    }
-
-    /// The kernel that runs the network.
-    pub fn kernel(&self) -> Kernel {
-        self.kernel
     }
 
     /// Makes the embedding of `frames` speech frames of one band. The mean of each mel bin over the frames is subtracted

@@ -1,6 +1,6 @@
 //! Sizes that several stages share, in one place.
 
-/// Mel bins of one feature frame (Kaldi filter bank, DESIGN: the network was trained on 80).
+/// Mel bins of one feature frame (the network was trained on 80, of a Kaldi filter bank).
 pub const MELS: usize = 80;
 /// Dimensions of a speaker embedding.
 pub const EMBEDDING: usize = 192;

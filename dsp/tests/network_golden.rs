@@ -15,6 +15,11 @@ use vouch_dsp::network::{Network, Scratch, scratch_sizes};
 const MODEL: &[u8] = include_bytes!("../model/campplus.vouchnet");
 const GOLDENS: &str = include_str!("data/embeddings.csv");
 
+/// What users are promised is 0.99 on average and 0.98 at worst; the engine does better and shall stay there.
+const LEAST_MEAN: f64 = 0.997;
+/// See [`LEAST_MEAN`].
+const LEAST: f64 = 0.99;
+
 /// One line of the table.
 struct Golden {
     band: Band,
@@ -46,8 +51,8 @@ fn integer_embeddings_stay_close_to_the_float_network() {
         let mean = of_band.iter().sum::<f64>() / of_band.len() as f64;
         let worst = of_band.iter().copied().fold(1.0, f64::min);
         eprintln!("{band:?}: {} utterances, cosine {mean:.5} on average, {worst:.5} at worst", of_band.len());
-        assert!(mean >= 0.99, "{band:?}: mean cosine {mean}");
-        assert!(worst >= 0.98, "{band:?}: worst cosine {worst}");
+        assert!(mean >= LEAST_MEAN, "{band:?}: mean cosine {mean}");
+        assert!(worst >= LEAST, "{band:?}: worst cosine {worst}");
     }
 }
 

@@ -24,9 +24,9 @@ pub(crate) fn heading(text: &str) {
     println!("\n{text}");
 }
 
-/// One line about a call in progress, in whole seconds of net speech.
+/// One line about a call in progress, in steps of five seconds of net speech.
 pub(crate) fn progress(act: &Act, view: &Value) -> String {
-    let speech = view["net_speech_s"].as_f64().unwrap_or(0.0);
+    let speech = (view["net_speech_s"].as_f64().unwrap_or(0.0) / 5.0).floor() * 5.0;
     let status = view["result"]["status"].as_str().unwrap_or("?");
     let score =
         view["result"]["score"].as_f64().map(|score| format!(", score {score:.0}")).unwrap_or_default();

@@ -26,7 +26,6 @@ fn no_log_line_identifies_anybody() {
         assert!(leg.place().finish());
     }
     daemon.ask(&["speaker", "opt-out", SPEAKER]);
-    daemon.ask(&["speaker", "opt-in", SPEAKER]);
     daemon.ask(&["speaker", "delete", SPEAKER]);
 
     let log = daemon.log();

@@ -1,8 +1,9 @@
 //! What the API asks of the daemon.
 
+use crate::ask::AskError;
 use crate::audio::Recording;
 use crate::events::Subscription;
-use crate::exchange::{AskError, Exchange};
+use crate::exchange::Exchange;
 use crate::pii::SpeakerId;
 use crate::verdict::Verdict;
 use crate::view::{CallView, EnrollmentView, SpeakerView, StatusView};

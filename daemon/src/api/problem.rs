@@ -1,6 +1,6 @@
 //! Errors as problem documents (RFC 9457).
 
-use crate::exchange::AskError;
+use crate::ask::AskError;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -37,8 +37,7 @@ fn speaker(id: &str) -> SpeakerId {
 }
 
 fn claimed(standing: Standing) -> Call {
-    let mut call = Call::new(policy(), None);
-    call.claim(speaker("1001"), standing, now());
+    let mut call = Call::new(policy(), None, Some((speaker("1001"), standing)));
     call.take_effects();
     call
 }
@@ -53,7 +52,7 @@ fn jobs(call: &mut Call) -> Vec<(u64, u64, u64)> {
 
 #[test]
 fn a_caller_nobody_named_is_not_enrolled() {
-    let call = Call::new(policy(), None);
+    let call = Call::new(policy(), None, None);
     assert_eq!(call.status(), Status::NotEnrolled);
     assert_eq!(call.verification().judgement().reasons, [Reason::NoSpeakerId]);
 }
@@ -116,11 +115,19 @@ fn another_models_voiceprint_is_not_compared() {
 
 #[test]
 fn a_mixed_stream_is_never_judged() {
-    let mut call = Call::new(policy(), Some(Reason::MixedStream));
+    let mut call = Call::new(policy(), Some(Reason::MixedStream), None);
     call.claim(speaker("1001"), voiceprint(1), now());
     call.progressed(heard(5000), now());
     assert_eq!(call.verification().judgement().reasons, [Reason::MixedStream]);
     assert!(matches!(call.enroll(None, now()), Err(AskError::Conflict(_))));
+}
+
+#[test]
+fn an_opted_out_caller_is_never_heard() {
+    let mut call = Call::new(policy(), None, Some((speaker("1001"), Standing::OptedOut)));
+    let effects = call.take_effects();
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Analyse(false))), "{effects:?}");
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Analyse(true))), "{effects:?}");
 }
 
 #[test]
@@ -193,6 +200,7 @@ fn the_same_result_number_is_the_same_result() {
     call.progressed(heard(1000), now());
     call.embedded(1, Some(voice()), now());
     let first = call.verification().number();
+    assert_eq!(first, 1);
     call.claim(speaker("1001"), voiceprint(1), now());
     call.evaluate(false, now());
     assert_eq!(call.verification().number(), first);
@@ -204,7 +212,7 @@ fn the_same_result_number_is_the_same_result() {
 
 #[test]
 fn a_claim_made_late_is_answered_from_the_speech_at_hand() {
-    let mut call = Call::new(policy(), None);
+    let mut call = Call::new(policy(), None, None);
     call.progressed(heard(2500), now());
     call.take_effects();
     call.claim(speaker("1001"), voiceprint(1), now());
@@ -222,7 +230,7 @@ fn a_stale_embedding_is_ignored() {
 
 #[test]
 fn enrollment_needs_a_claim_and_consent_where_required() {
-    let mut call = Call::new(Policy { consent_required: true, ..policy() }, None);
+    let mut call = Call::new(Policy { consent_required: true, ..policy() }, None, None);
     assert_eq!(call.enroll(None, now()), Err(AskError::NoSpeakerId));
     call.claim(speaker("1001"), Standing::NotEnrolled, now());
     assert_eq!(call.enroll(None, now()), Err(AskError::ConsentRequired));

@@ -1,5 +1,6 @@
 //! A client of the socket API.
 
+use super::early::EarlyAnswer;
 use super::error::CtlError;
 use super::sse::{Message, Parser};
 use crate::api::problem::Problem;
@@ -102,7 +103,9 @@ impl Client {
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.unreachable(error))?;
         let foreign = |error: hyper::Error| CtlError::Foreign(error.to_string());
         let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(foreign)?;
+            hyper::client::conn::http1::handshake(TokioIo::new(EarlyAnswer::new(stream)))
+                .await
+                .map_err(foreign)?;
         // Ends with the answer; its error, if any, shows in the answer as well.
         tokio::spawn(connection);
         sender.send_request(request).await.map_err(foreign)

@@ -1,9 +1,10 @@
 //! Between the calls and the voice engine: progress and embeddings come in, effects are carried out.
 
+use super::Exchange;
 use super::line::Line;
-use super::{AskError, Exchange};
-use crate::call::{Effect, EnrollmentStep, Heard, NewVoiceprint};
-use crate::decision::{Voice, Voiceprint};
+use crate::ask::AskError;
+use crate::call::{Effect, EnrollmentStep, NewVoiceprint};
+use crate::decision::{Heard, Voice, Voiceprint};
 use crate::engine::{CallSlot, EmbedJob, EmbedOutcome, Progress};
 use crate::pii::Pii;
 use jiff::{SignedDuration, Timestamp};
@@ -84,7 +85,7 @@ impl Exchange {
         match effect {
             Effect::ResultChanged => self.tell_result(line),
             Effect::EnrollmentChanged => self.tell_enrollment(line),
-            Effect::Store(new) => self.keep(line.id.clone(), new),
+            Effect::Store(new) => self.keep(line.id.clone(), *new),
             Effect::Analyse(analysed) => {
                 let _ = line.slot.map(|slot| self.0.engine.set_analysed(slot, analysed));
             }
@@ -110,7 +111,7 @@ impl Exchange {
     fn keep(&self, id: String, new: NewVoiceprint) {
         let exchange = self.clone();
         tokio::spawn(async move {
-            let outcome: Result<Arc<Voiceprint>, AskError> = exchange.store(new).await;
+            let outcome: Result<Arc<Voiceprint>, AskError> = exchange.store(new, Some(&id)).await;
             let mut floor = exchange.floor();
             if let Some(line) = floor.find_mut(&id) {
                 line.call.stored(outcome.map_err(|error| error.to_string()));

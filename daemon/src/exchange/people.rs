@@ -1,6 +1,7 @@
 //! Speakers: what the store says of them, and what is done with them.
 
-use super::{AskError, Exchange};
+use super::Exchange;
+use crate::ask::AskError;
 use crate::audio::Recording;
 use crate::call::{NewVoiceprint, Standing};
 use crate::decision::{Voice, Voiceprint};
@@ -86,7 +87,8 @@ impl Exchange {
         let (engine, needed) = (self.0.engine.clone(), policy.enrollment_frames as usize);
         let work = move || hear(&engine, &recordings, needed);
         let voice = tokio::task::spawn_blocking(work).await.map_err(|_| AskError::Stopping)??;
-        self.store(NewVoiceprint { speaker: speaker.clone(), voice, consent: consent.map(Pii::new) }).await?;
+        let new = NewVoiceprint { speaker: speaker.clone(), voice, consent: consent.map(Pii::new) };
+        self.store(new, None).await?;
         self.speaker(speaker).await
     }
 
@@ -103,14 +105,18 @@ impl Exchange {
         }
     }
 
-    /// Stores a voiceprint durably and tells the speaker's calls.
-    pub(super) async fn store(&self, new: NewVoiceprint) -> Result<Arc<Voiceprint>, AskError> {
+    /// Stores a voiceprint durably and tells the speaker's calls, except the one whose speech it is made of:
+    /// that would vouch for itself.
+    pub(super) async fn store(
+        &self,
+        new: NewVoiceprint,
+        made_on: Option<&str>,
+    ) -> Result<Arc<Voiceprint>, AskError> {
         let speaker = new.speaker.clone();
         let content = content(new, self.0.policy.model_version);
         let id = speaker.clone();
         self.in_store(move |store| store.enroll(&id, content)).await?;
-        let standing = self.standing(&speaker);
-        self.tell_calls(&speaker, &standing);
+        let standing = self.tell_calls(&speaker, made_on);
         self.publish_speaker(speaker).await;
         match standing {
             Standing::Enrolled(voiceprint) => Ok(voiceprint),
@@ -128,17 +134,21 @@ impl Exchange {
         if !self.in_store(move |store| change(store, &id, Timestamp::now())).await? {
             return Err(AskError::NoSuchSpeaker);
         }
-        self.tell_calls(&speaker, &self.standing(&speaker));
+        self.tell_calls(&speaker, None);
         Ok(self.publish_speaker(speaker).await)
     }
 
-    fn tell_calls(&self, speaker: &SpeakerId, standing: &Standing) {
+    /// Tells the speaker's calls what the store says now. It is asked under the lock of the floor, as for a new
+    /// call, so that of two changes at once the later one is what all calls go by.
+    fn tell_calls(&self, speaker: &SpeakerId, except: Option<&str>) -> Standing {
         let now = Timestamp::now();
         let mut floor = self.floor();
-        for line in floor.of_speaker(speaker) {
+        let standing = self.standing(speaker);
+        for line in floor.of_speaker(speaker).filter(|line| Some(line.id.as_str()) != except) {
             line.call.set_standing(standing.clone(), now);
             self.carry_out(line);
         }
+        standing
     }
 
     async fn publish_speaker(&self, speaker: SpeakerId) -> SpeakerView {

@@ -6,6 +6,7 @@ use super::session::{Failure, Session};
 use crate::call::identity::{CallNames, IdentityInputs, speaker_id};
 use crate::call::{Call, Standing};
 use crate::config::{Config, InfoRule, Peer};
+use crate::pii::SpeakerId;
 use crate::sip::agent::{AgentConfig, Event, Reply};
 use crate::sip::dialog::DialogId;
 use crate::sip::flow::Flow;
@@ -177,6 +178,8 @@ impl Exchange {
         let wanted = self.0.config.sip.media_user.as_deref();
         let (session, answer) = Session::open(&self.0.engine, request, flow, (local, peer, wanted))?;
         let names = call_names(&self.0.reception.prefix, request, &session);
+        // An opt-out that comes now waits until the call is on the floor, and then reaches it.
+        let mut floor = self.floor();
         let mut line = Line {
             id: new_id(),
             sip_call_id: request.call_id().to_owned(),
@@ -186,7 +189,7 @@ impl Exchange {
             peer: peer.clone(),
             dialog,
             slot: Some(session.slot()),
-            call: Call::new(self.0.policy, session.obstacle()),
+            call: Call::new(self.0.policy, session.obstacle(), self.claim(&session, peer, request)),
             session,
             takes_info: peer.headers && takes_results(peer, request),
             answered: false,
@@ -196,8 +199,6 @@ impl Exchange {
             ended: None,
             told_s: 0,
         };
-        self.claim(&mut line, request);
-        line.call.begin();
         self.carry_out(&mut line);
         line.answered = true;
         let verdict = line.verdict();
@@ -207,7 +208,7 @@ impl Exchange {
         self.0.metrics.calls.started.count(line.source.as_str());
         tracing::info!(call = line.id, peer = peer.name, source = line.source.as_str(), "call");
         self.publish("call-started", Some(line.view()), None);
-        self.floor().add(line);
+        floor.add(line);
         Ok(reply)
     }
 
@@ -262,24 +263,20 @@ impl Exchange {
         self.clear_away(&mut floor);
     }
 
-    fn claim(&self, line: &mut Line, request: &Request) {
+    /// Who the gateway says is calling, and what the store says of that speaker.
+    fn claim(&self, session: &Session, peer: &Peer, request: &Request) -> Option<(SpeakerId, Standing)> {
         let speaker_header = self.0.reception.prefix.speaker();
-        let believed = |name: &str| line.peer.may_claim || !name.eq_ignore_ascii_case(&speaker_header);
-        let headers: Vec<(&str, &str)> = request
-            .headers
-            .iter()
-            .map(|header| (header.name(), header.value()))
-            .filter(|(name, _)| believed(name))
-            .collect();
+        let believed = |name: &str| peer.may_claim || !name.eq_ignore_ascii_case(&speaker_header);
+        let headers = request.headers.iter().map(|header| (header.name(), header.value()));
+        let headers: Vec<(&str, &str)> = headers.filter(|(name, _)| believed(name)).collect();
         let inputs = IdentityInputs {
             speaker_header: &speaker_header,
             headers: &headers,
-            caller_aor: line.session.caller_aor(),
+            caller_aor: session.caller_aor(),
         };
-        if let Some(speaker) = speaker_id(&self.0.config.identity.rules, &inputs) {
-            let standing: Standing = self.standing(&speaker);
-            line.call.claim(speaker, standing, Timestamp::now());
-        }
+        let speaker = speaker_id(&self.0.config.identity.rules, &inputs)?;
+        let standing = self.standing(&speaker);
+        Some((speaker, standing))
     }
 
     /// Address that gateways send audio to.

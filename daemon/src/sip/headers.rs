@@ -70,7 +70,7 @@ impl HeaderPrefix {
     }
 }
 
-/// The headers of an answer, in the order of DESIGN section 5.4; what there is not yet has no header.
+/// The headers of an answer, in the order that README lists them; what there is not yet has no header.
 pub fn verdict_headers(prefix: &HeaderPrefix, verdict: &Verdict) -> Vec<Header> {
     let reasons = verdict.reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>().join(", ");
     [

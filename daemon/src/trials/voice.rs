@@ -81,7 +81,7 @@ impl Voice {
 
     /// Name of the kernel that runs the network.
     pub fn kernel(&self) -> &'static str {
-        self.network.kernel().name()
+        self.network.kernel_name()
     }
 
     /// Makes an embedding of so many frames of silence: what it costs does not depend on what is said.

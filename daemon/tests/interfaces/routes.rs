@@ -5,7 +5,7 @@ use crate::script;
 use serde_json::{Value, json};
 use vouch::api::ApiConfig;
 use vouch::api::problem::{Kind, Problem};
-use vouch::exchange::AskError;
+use vouch::ask::AskError;
 use vouch::verdict::Status;
 use vouch::view::{CallView, SpeakerView, StatusView};
 

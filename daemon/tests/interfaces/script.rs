@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use vouch::api::desk::{Ask, Desk};
+use vouch::ask::AskError;
 use vouch::audio::Recording;
 use vouch::events::{EventHub, Subscription};
-use vouch::exchange::AskError;
 use vouch::pii::SpeakerId;
 use vouch::verdict::{Fraud, QualityReport, Status, Verdict};
 use vouch::view::{CallView, EnrollmentState, EnrollmentView, Event, Source, SpeakerView, StatusView};

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use vouch::api::ApiConfig;
 use vouch::api::roles::Role;
-use vouch::exchange::AskError;
+use vouch::ask::AskError;
 use vouch::verdict::{Reason, Status};
 use vouch::view::EnrollmentState;
 

@@ -30,8 +30,18 @@ impl<'a> Masks<'a> {
         Self { layer, squeezed, everything: means(squeezed) }
     }
 
+    /// Multipliers of the local convolution in a segment: the layer's times the mask, little endian.
+    pub(super) fn multipliers(&self, segment: usize) -> [[u8; 4]; GROWTH] {
+        let mask = self.mask(segment);
+        core::array::from_fn(|channel| {
+            let whole = i64::from(self.layer.local.requant.multiplier.at(channel));
+            // Fits: the mask is below 1.
+            (((whole * i64::from(mask[channel]) + (1 << 14)) >> 15) as i32).to_le_bytes()
+        })
+    }
+
     /// Mask of a segment, Q15.
-    pub(super) fn segment(&self, segment: usize) -> [i16; GROWTH] {
+    fn mask(&self, segment: usize) -> [i16; GROWTH] {
         let start = segment * SEGMENT * SQUEEZED;
         let end = self.squeezed.len().min(start + SEGMENT * SQUEEZED);
         let mut context = means(&self.squeezed[start..end]);
@@ -46,14 +56,6 @@ impl<'a> Masks<'a> {
         let mut logits = [0i32; GROWTH];
         matrix::multiply(&self.layer.mask, &hidden, &mut logits);
         logits.map(sigmoid)
-    }
-}
-
-/// Multiplies a position's new channels by the mask, rounding.
-pub(super) fn apply(mask: &[i16; GROWTH], values: &mut [i16]) {
-    for (value, &mask) in values.iter_mut().zip(mask) {
-        // Fits: the mask is below 1.
-        *value = ((i32::from(*value) * i32::from(mask) + (1 << 14)) >> 15) as i16;
     }
 }
 
@@ -135,6 +137,6 @@ mod tests {
         positions[SQUEEZED] = 126;
         positions[1] = 1;
         let means = means(&positions);
-        assert_eq!((means[0], means[1], means[2]), (253 * 256 / 3 + 1, 85, 0));
+        assert_eq!((means[0], means[1], means[2]), (253 * 256 / 3, 85, 0));
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! The map is `[positions][1024]` 16-bit values; a position is two feature frames.
 
-use super::context::{self, Masks};
+use super::context::{Masks, SEGMENT};
 use super::layers::{Block, Dense, GROWTH, SQUEEZED, WIDEST};
-use crate::kernel::{Conv, Kernel, Norm, Walk};
+use crate::kernel::{Conv, I32s, Kernel, Norm, Requant, Walk};
 
 /// Positions that are normalised and multiplied together: their inputs stay in the fastest cache.
 const TILE: usize = 32;
@@ -52,18 +52,23 @@ fn squeeze(
     }
 }
 
-/// Local convolution times the context mask, into the next 32 channels (the map begins at them).
+/// Local convolution times the context mask, into the next 32 channels (the map begins at them). The mask of a segment
+/// is part of its multipliers, so that faint channels are not rounded twice.
 fn grow(kernel: Kernel, layer: &Dense<'_>, dilation: usize, squeezed: &[u8], map: &mut [i16]) {
     let positions = squeezed.len() / SQUEEZED - 2 * PAD;
-    let walk = Walk { positions, tap_step: dilation * SQUEEZED, step: SQUEEZED, output_step: WIDEST };
-    kernel.conv_wide(&layer.local, &walk, &squeezed[(PAD - dilation) * SQUEEZED..], map);
-    let inner = &squeezed[PAD * SQUEEZED..][..positions * SQUEEZED];
-    let masks = Masks::new(layer, inner);
-    for (segment, rows) in map.chunks_mut(context::SEGMENT * WIDEST).enumerate() {
-        let mask = masks.segment(segment);
-        for row in rows.chunks_mut(WIDEST) {
-            context::apply(&mask, &mut row[..GROWTH]);
-        }
+    let masks = Masks::new(layer, &squeezed[PAD * SQUEEZED..][..positions * SQUEEZED]);
+    for (segment, rows) in map.chunks_mut(SEGMENT * WIDEST).enumerate() {
+        let multiplier = masks.multipliers(segment);
+        let requant = Requant { multiplier: I32s(&multiplier), ..layer.local.requant };
+        let conv = Conv { requant, ..layer.local };
+        let walk = Walk {
+            positions: rows.len().div_ceil(WIDEST),
+            tap_step: dilation * SQUEEZED,
+            step: SQUEEZED,
+            output_step: WIDEST,
+        };
+        let first = (segment * SEGMENT + PAD - dilation) * SQUEEZED;
+        kernel.conv_wide(&conv, &walk, &squeezed[first..], rows);
     }
 }
 
