@@ -4,7 +4,7 @@ CARGO   ?= cargo
 PROFILE ?= release
 # What ships; `make deb DEB_PROFILE=release` does without the minutes of link-time optimisation.
 DEB_PROFILE ?= dist
-SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+SUDO    := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 # Everything that a fresh Debian 12 machine with Rust needs, by what needs it.
 BUILD_PACKAGES := build-essential pkg-config libsystemd-dev
@@ -44,8 +44,9 @@ lint: setup ## formatting, clippy and documentation, warnings are errors
 deb: setup ## build the Debian package (target/debian/*.deb)
 	@packaging/install-missing.sh $(DEB_PACKAGES)
 	@$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install --locked --version ^3.8 cargo-deb
-	@mkdir -p target && rm -f target/debian/vouch_*.deb
-	CARGO="$(CARGO)" packaging/third-party.sh >target/third-party && gzip -9nf target/third-party
+	@mkdir -p target/$(DEB_PROFILE) && rm -f target/debian/vouch_*.deb
+	CARGO="$(CARGO)" packaging/third-party.sh >target/$(DEB_PROFILE)/third-party
+	gzip -9nf target/$(DEB_PROFILE)/third-party
 	$(CARGO) deb --package vouch --profile $(DEB_PROFILE) --locked
 	lintian --fail-on error,warning target/debian/vouch_*.deb
 

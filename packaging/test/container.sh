@@ -2,7 +2,7 @@
 #
 #   boot_container    makes a bare system (once, kept in $VOUCH_TEST_ROOT), copies it, boots the copy
 #   inside COMMAND    runs a command in it as root
-#   nearby COMMAND    runs a program of this machine in the container's network
+#   nearby COMMAND    starts a program of this machine in the container's network, as process $!
 #
 # After boot_container, $root is its file system and $work a scratch folder outside of it; both go at exit.
 # Where a container cannot be had, the calling script ends with a line `NAME: skipped: WHY` and status 0.
@@ -74,7 +74,7 @@ inside() {
         env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
 }
 
-nearby() { nsenter --target "$leader" --net "$@"; }
+nearby() { nsenter --target "$leader" --net "$@" & }
 
 take_down() {
     if [ -n "$boot" ]; then

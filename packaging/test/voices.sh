@@ -31,6 +31,11 @@ place_call() {
     sed -e "s|@SPEAKER@|$1|g; s|@AUDIO@|$2|; s|@TALK@|$length|; s|@EXTRA@||" \
         "$here/../../tests/data/sipp/leg.xml" >"$work/$1.xml"
     nearby sipp -sf "$work/$1.xml" -m 1 -nostdin -aa -i 127.0.0.1 -p 5070 -mp 6000 -cid_str "$call_id" \
-        127.0.0.1:5060 >"$work/sipp.log" 2>&1 &
+        127.0.0.1:5060 >"$work/sipp.log" 2>&1
     sipp=$!
+}
+
+hang_up() {
+    kill -KILL "$sipp" 2>/dev/null || true
+    wait "$sipp" || true
 }

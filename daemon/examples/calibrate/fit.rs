@@ -4,10 +4,12 @@
 pub(crate) type Weighted = (f64, f64);
 
 /// Slope and offset of the log-likelihood ratio `slope * x + offset` that logistic regression finds, where targets
-/// are a share `prior` of all trials. Newton's method; the weights of each kind need not sum to one.
+/// are a share `prior` of all trials. Newton's method; the weights of each kind need not sum to one. Each kind is taken
+/// for as sure as its number of trials allows (Platt 1999), or kinds that do not overlap would have no finite slope.
 pub(crate) fn logistic(targets: &[Weighted], others: &[Weighted], prior: f64) -> (f64, f64) {
     let prior_logit = (prior / (1.0 - prior)).ln();
-    let kinds = [(targets, 1.0, prior), (others, 0.0, 1.0 - prior)];
+    let doubt = |trials: &[Weighted]| 1.0 / (trials.len() as f64 + 2.0);
+    let kinds = [(targets, 1.0 - doubt(targets), prior), (others, doubt(others), 1.0 - prior)];
     let (mut slope, mut offset) = (1.0, 0.0);
     for _ in 0..50 {
         let (mut gradient, mut hessian) = ([0.0; 2], [0.0; 3]);

@@ -8,7 +8,7 @@ use crate::sizes::EMBEDDING;
 pub const THRESHOLDS: usize = 101;
 
 /// Knots of the curve from log-likelihood ratio to score.
-pub const KNOTS: usize = 9;
+pub const KNOTS: usize = 8;
 
 /// Net speech of a test, in seconds, at which the duration term is tabulated.
 pub const DURATIONS_S: [f32; 4] = [3.0, 4.0, 6.0, 10.0];
