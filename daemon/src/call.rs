@@ -175,6 +175,15 @@ impl Call {
         }
     }
 
+    /// The engine failed on this call: nothing more will be heard.
+    pub fn failed(&mut self, now: Timestamp) {
+        if self.status() == Status::Pending {
+            self.verification.conclude(Judgement::bare(Status::Error, Some(Reason::EngineFault)), now);
+            self.effects.push(Effect::ResultChanged);
+        }
+        self.enrollment.abandon("the voice engine failed", &mut self.effects);
+    }
+
     /// Takes the voice that was asked for; `None` when the engine failed.
     pub fn embedded(&mut self, tag: u64, voice: Option<Voice>, now: Timestamp) {
         if self.verification.awaits(tag) {

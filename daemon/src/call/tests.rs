@@ -82,6 +82,19 @@ fn an_engine_fault_is_an_error_never_an_answer() {
 }
 
 #[test]
+fn a_failed_ear_is_an_error_at_once() {
+    let mut call = claimed(voiceprint(1));
+    call.enroll(None, now()).unwrap();
+    call.progressed(heard(1000), now());
+    let tag = jobs(&mut call)[0].0;
+    call.failed(now());
+    assert_eq!(call.status(), Status::Error);
+    assert!(matches!(call.enrollment().step(), EnrollmentStep::Failed { .. }));
+    call.embedded(tag, Some(voice()), now());
+    assert_eq!(call.status(), Status::Error, "an embedding from before the fault changes nothing");
+}
+
+#[test]
 fn hanging_up_early_is_inconclusive_with_the_reason() {
     let mut call = claimed(voiceprint(1));
     call.progressed(heard(400), now());

@@ -64,7 +64,9 @@ impl Exchange {
         }
         if let Some(progress) = self.0.engine.progress(slot) {
             line.codec = progress.codec.map(crate::engine::codec::Codec::name).or(line.codec);
-            if line.ended.is_none() {
+            if progress.faulted {
+                line.call.failed(now);
+            } else if line.ended.is_none() {
                 line.call.progressed(heard(&progress), now);
             }
         }

@@ -2,7 +2,7 @@
 
 use super::Exchange;
 use super::line::Line;
-use super::session::{Failure, Session};
+use super::session::{Arrival, Failure, Session};
 use crate::call::identity::{CallNames, IdentityInputs, speaker_id};
 use crate::call::{Call, Standing};
 use crate::config::{Config, InfoRule, Peer};
@@ -16,7 +16,6 @@ use crate::sip::peers::Peers;
 use crate::sip::transport::{Sip, SipCommand, SipConfig};
 use crate::view::Source;
 use jiff::Timestamp;
-use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -174,9 +173,9 @@ impl Exchange {
     }
 
     fn open(&self, dialog: DialogId, request: &Request, flow: Flow, peer: &Peer) -> Result<Reply, Failure> {
-        let local = self.media_address(flow);
-        let wanted = self.0.config.sip.media_user.as_deref();
-        let (session, answer) = Session::open(&self.0.engine, request, flow, (local, peer, wanted))?;
+        let arrival = self.arrival(request, flow, peer);
+        let media_user = self.0.config.sip.media_user.as_deref();
+        let (session, answer) = Session::open(&self.0.engine, &arrival, media_user)?;
         let names = call_names(&self.0.reception.prefix, request, &session);
         // An opt-out that comes now waits until the call is on the floor, and then reaches it.
         let mut floor = self.floor();
@@ -214,11 +213,10 @@ impl Exchange {
 
     /// Applies a changed session: hold, resume, moved media, new metadata.
     fn reinvited(&self, dialog: DialogId, request: &Request, flow: Flow) -> Reply {
-        let local = self.media_address(flow);
         let mut floor = self.floor();
         let Some(line) = floor.of_dialog(dialog) else { return Reply::new(481) };
-        let rule = line.peer.caller.clone();
-        match line.session.change(&self.0.engine, request, flow, (local, &rule)) {
+        let arrival = self.arrival(request, flow, &line.peer);
+        match line.session.change(&self.0.engine, &arrival) {
             Ok(answer) => {
                 line.call.set_obstacle(line.session.obstacle(), Timestamp::now());
                 self.carry_out(line);
@@ -279,10 +277,10 @@ impl Exchange {
         Some((speaker, standing))
     }
 
-    /// Address that gateways send audio to.
-    fn media_address(&self, flow: Flow) -> (IpAddr, IpAddr) {
+    fn arrival<'a>(&self, request: &'a Request, flow: Flow, peer: &'a Peer) -> Arrival<'a> {
         let local = flow.local.ip();
-        (local, self.0.config.sip.advertise.unwrap_or(local))
+        let advertised = self.0.config.sip.advertise.unwrap_or(local);
+        Arrival { request, peer, from: flow.remote.ip(), local, advertised }
     }
 }
 

@@ -4,7 +4,6 @@ use crate::config::Peer;
 use crate::engine::{CallSlot, Engine, EngineError, MediaSource, StreamId, StreamRole};
 use crate::pii::Pii;
 use crate::sip::agent::Reply;
-use crate::sip::flow::Flow;
 use crate::sip::message::Request;
 use crate::sip::offer_answer::{Leg, MediaPlan, Negotiation, Refusal, Told};
 use crate::sip::siprec::{Bodies, CallerChoice, CallerRule, choose_caller};
@@ -62,6 +61,21 @@ impl Failure {
     }
 }
 
+/// An INVITE, and what is known of the way it came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival<'a> {
+    /// The INVITE.
+    pub(super) request: &'a Request,
+    /// The gateway, as configured.
+    pub(super) peer: &'a Peer,
+    /// Address that it spoke from.
+    pub(super) from: IpAddr,
+    /// Address of ours that media arrives at.
+    pub(super) local: IpAddr,
+    /// The same as the gateway is to see it.
+    pub(super) advertised: IpAddr,
+}
+
 /// One accepted line of media.
 #[derive(Clone, Copy, Debug)]
 struct Stream {
@@ -85,15 +99,13 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Opens the session that an INVITE offers; gives the text of the answer.
-    ///
-    /// `local`: the address that media arrives at, and the one to tell the peer.
+    /// Opens the session that an INVITE offers, at `media_user` if that is set; gives the text of the answer.
     pub(super) fn open(
         engine: &Engine,
-        request: &Request,
-        flow: Flow,
-        (local, peer, media_user): ((IpAddr, IpAddr), &Peer, Option<&str>),
+        arrival: &Arrival<'_>,
+        media_user: Option<&str>,
     ) -> Result<(Self, String), Failure> {
+        let request = arrival.request;
         let bodies = bodies(request)?;
         let leg = leg(request, &bodies);
         if leg == Leg::Plain && media_user.is_some_and(|user| !is_user(request, user)) {
@@ -109,10 +121,9 @@ impl Session {
             recording: None,
             caller: Err(Reason::CallerUnknown),
             decodable: true,
-            peer: flow.remote.ip(),
+            peer: arrival.from,
         };
-        let answered = session.negotiate(engine, &bodies, local, &peer.caller);
-        match answered {
+        match session.negotiate(engine, &bodies, arrival) {
             Ok(answer) => Ok((session, answer)),
             Err(failure) => {
                 engine.close_call(slot);
@@ -121,16 +132,10 @@ impl Session {
         }
     }
 
-    /// Applies a re-INVITE; gives the text of the answer. On failure everything stays as it was.
-    pub(super) fn change(
-        &mut self,
-        engine: &Engine,
-        request: &Request,
-        flow: Flow,
-        (local, rule): ((IpAddr, IpAddr), &CallerRule),
-    ) -> Result<String, Failure> {
-        self.peer = flow.remote.ip();
-        self.negotiate(engine, &bodies(request)?, local, rule)
+    /// Applies a re-INVITE; gives the text of the answer. On failure what was agreed before goes on.
+    pub(super) fn change(&mut self, engine: &Engine, arrival: &Arrival<'_>) -> Result<String, Failure> {
+        self.peer = arrival.from;
+        self.negotiate(engine, &bodies(arrival.request)?, arrival)
     }
 
     /// Applies the answer to an offer of ours, which came with the ACK.
@@ -169,11 +174,11 @@ impl Session {
         &mut self,
         engine: &Engine,
         bodies: &Bodies<'_>,
-        (local, told): (IpAddr, IpAddr),
-        rule: &CallerRule,
+        arrival: &Arrival<'_>,
     ) -> Result<String, Failure> {
+        let local = arrival.local;
         let newer = bodies.metadata.and_then(metadata);
-        let Some(sdp) = bodies.sdp else { return self.offer(engine, local, told) };
+        let Some(sdp) = bodies.sdp else { return self.offer(engine, arrival) };
         let offer = Description::parse(sdp)?;
         let negotiation = Negotiation::new(&offer, self.leg)?;
         let ports = negotiation.accepted().iter().map(|&m_line| self.port(engine, m_line, local));
@@ -184,18 +189,18 @@ impl Session {
                 None => self.recording = Some(newer),
             }
         }
-        let answer = negotiation.answer(told, &ports, &mut self.told);
-        self.apply(engine, &answer.plans, rule)?;
+        let answer = negotiation.answer(arrival.advertised, &ports, &mut self.told);
+        self.apply(engine, &answer.plans, &arrival.peer.caller)?;
         Ok(answer.sdp)
     }
 
     /// Our own offer, for an INVITE without one.
-    fn offer(&mut self, engine: &Engine, local: IpAddr, told: IpAddr) -> Result<String, Failure> {
+    fn offer(&mut self, engine: &Engine, arrival: &Arrival<'_>) -> Result<String, Failure> {
         if self.leg == Leg::Siprec && self.streams.is_empty() {
             return Err(Failure::NoOffer);
         }
-        let port = self.port(engine, 0, local)?;
-        Ok(self.told.offer(told, port))
+        let port = self.port(engine, 0, arrival.local)?;
+        Ok(self.told.offer(arrival.advertised, port))
     }
 
     /// Port of a line: the one it has, or a new one.
