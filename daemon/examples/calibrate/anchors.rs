@@ -2,7 +2,7 @@
 
 use crate::Outcome;
 use crate::embed::Made;
-use crate::fit::{Weighted, exceeded_by, logistic, normal_tail, reached_by};
+use crate::fit::{Weighted, exceeded_by, logistic, normal_tail};
 use crate::line::lines;
 use crate::speech::{Part, SHORT_S};
 use vouch_dsp::features::Band;
@@ -14,20 +14,19 @@ use vouch_dsp::sizes::EMBEDDING;
 /// Share of target trials for which slope and offset are best: low, since what matters is decided where impostors are
 /// many and false accepts rare.
 const PRIOR: f64 = 0.1;
-/// Share of the prompts in the weight of all target trials: few people, but the only long speech and the only two
-/// sessions of one person.
-const PROMPT_SHARE: f64 = 0.25;
+/// Share of the prompts in the weight of all target trials: few people, but the only speech as long as on a call.
+const PROMPT_SHARE: f64 = 0.5;
 /// False-accept rates that anchor scores, and the scores.
 pub(crate) const ANCHORS: [(f64, f64); 5] =
     [(0.5, 3.0), (0.1, 25.0), (0.01, 65.0), (0.001, 90.0), (1e-4, 94.0)];
-/// Shares of the target trials with long speech over the plain telephone line, as on most real calls, below the two
-/// knots above the anchors, and their scores.
+/// Shares of the target trials with long speech below the two knots above the anchors, and their scores.
 const TARGET_ANCHORS: [(f64, f64); 2] = [(0.5, 98.5), (0.95, 100.0)];
 /// How much likelier than a person picked at random somebody passes who is alike: of the same sex, accent and line. So
 /// many times the false-accept rate of all trials had those of the development corpus within one corpus and sex. Who
-/// pretends to be a customer is such a person, so the rates from 1 % down are promised for them.
+/// pretends to be a customer is such a person, so it is for them that rates are promised and ratios are fitted: for
+/// the one in so many non-target trials with the highest cosines.
 const ALIKE: f64 = 5.0;
-/// Smallest rate that is read off the trials; smaller ones are extrapolated from it and the next.
+/// Smallest share of the trials that is counted; smaller ones are extrapolated from it and ten times it.
 const COUNTED: f64 = 0.001;
 
 /// Constants of one band and what is worth knowing of how they came about.
@@ -42,59 +41,95 @@ pub(crate) struct Derived {
     pub(crate) far: Vec<f64>,
     pub(crate) frr: Vec<f64>,
     pub(crate) targets: usize,
-    pub(crate) others: usize,
-    /// Log-likelihood ratio by which the worst pair of lines exceeds all together at a false-accept rate of 1 %.
-    pub(crate) worst: f64,
 }
 
-pub(crate) fn derive(band: Band, made: &[Made]) -> Outcome<Derived> {
+/// Cosines of non-target trials over telephone lines, for both bands: LibriSpeech's readers recorded themselves at home,
+/// and in the wide band their rooms and microphones tell them apart as much as their voices do. People who call over
+/// one gateway are not told apart so.
+pub(crate) struct Impostors {
+    alike: Vec<Weighted>,
+    tail: Tail,
+}
+
+impl Impostors {
+    /// Non-target trials.
+    pub(crate) const fn trials(&self) -> usize {
+        self.tail.all.len()
+    }
+
+    /// Cosine by which the worst pair of lines exceeds all together where 1 % of either lie above.
+    pub(crate) const fn worst(&self) -> f64 {
+        self.tail.worst
+    }
+
+    /// From the embeddings of the narrow band.
+    pub(crate) fn of(made: &[Made]) -> Self {
+        let mean = cohort_mean(made);
+        let trials = Trials { made, mean: &mean, lines: lines(Band::Narrow).len() };
+        Self { alike: trials.alike(), tail: Tail::of(&trials.others(Part::Whole)) }
+    }
+}
+
+pub(crate) fn derive(band: Band, made: &[Made], impostors: &Impostors) -> Outcome<Derived> {
     let mean = cohort_mean(made);
-    let trials = Trials { made, mean: &mean };
-    let targets = trials.targets();
-    let by_lines = trials.others_by_lines(lines(band).len(), Part::Whole);
-    let all: Vec<f64> = sorted(by_lines.concat());
-    let weighted: Vec<Weighted> = all.iter().map(|&cosine| (cosine, 1.0)).collect();
-    let (slope, offset) = logistic(&targets, &weighted, PRIOR);
+    let trials = Trials { made, mean: &mean, lines: lines(band).len() };
+    let (halves, prompts) = (trials.halves(), trials.prompts());
+    let targets = weighted(&halves, &prompts);
+    let (slope, offset) = logistic(&targets, &impostors.alike, PRIOR);
     if !(slope > 0.0 && slope.is_finite()) {
         return Err(format!("the fit of {band:?} has no positive slope").into());
     }
 
-    let at = |cosines: &[f64], p| slope * exceeded_by(cosines, p) + offset;
-    let excess = |pair: Vec<f64>| at(&sorted(pair), 0.01) - at(&all, 0.01);
-    let worst = by_lines.into_iter().map(excess).fold(0.0, f64::max);
-    let counted = |p| at(&all, p) + worst;
-    let step =
-        (counted(COUNTED) - counted(COUNTED * 10.0)) / (normal_tail(COUNTED) - normal_tail(COUNTED * 10.0));
-    let tail = |p: f64| match p {
-        p if p >= COUNTED => counted(p),
-        p => counted(COUNTED) + (normal_tail(p) - normal_tail(COUNTED)) * step,
-    };
-    let long: Vec<Weighted> =
-        sorted(trials.of_prompts(Some(0))).into_iter().map(|cosine| (cosine, 1.0)).collect();
-    let long = if long.is_empty() { &targets } else { &long };
-    let of_targets = |share| slope * reached_by(long, share) + offset;
-    let mut knots = vec![(counted(0.999), 0.0)];
-    let promised = |far: f64| if far > 0.01 { far } else { far / ALIKE };
-    knots.extend(ANCHORS.map(|(far, score)| (tail(promised(far)), score)));
-    knots.extend(TARGET_ANCHORS.map(|(share, score)| (of_targets(share), score)));
+    let tail = &impostors.tail;
+    let long = if prompts.is_empty() { &halves } else { &prompts };
+    let mut knots = vec![(tail.exceeded_by(0.999), 0.0)];
+    knots.extend(ANCHORS.map(|(far, score)| (tail.exceeded_by(far / ALIKE), score)));
+    knots.extend(TARGET_ANCHORS.map(|(share, score)| (exceeded_by(long, 1.0 - share), score)));
+    knots.iter_mut().for_each(|(x, _)| *x = slope * *x + offset);
     if knots.len() != KNOTS || !knots.windows(2).all(|pair| pair[0].0 < pair[1].0) {
         return Err(format!("the anchors of {band:?} do not rise: {knots:?}").into());
     }
 
-    let duration = DURATIONS_S.map(|seconds| {
-        let short = SHORT_S.into_iter().find(|&short| short as f32 == seconds);
-        short.map_or(0.0, |short| {
-            let cosines = trials.others_by_lines(lines(band).len(), Part::First(short)).concat();
-            at(&all, COUNTED) - at(&sorted(cosines), COUNTED)
-        })
-    });
-    let far = (0..THRESHOLDS).map(|threshold| far_at(threshold as f64)).collect();
-    let llrs: Vec<Weighted> =
-        targets.iter().map(|(cosine, weight)| (slope * cosine + offset, *weight)).collect();
-    let frr = (0..THRESHOLDS).map(|threshold| frr_at(&knots, &llrs, threshold as f64)).collect();
-    let (targets, others) = (targets.len(), all.len());
-    let duration = duration.to_vec();
-    Ok(Derived { band, mean, slope, offset, duration, knots, far, frr, targets, others, worst })
+    let llrs: Vec<Weighted> = targets.iter().map(|(x, weight)| (slope * x + offset, *weight)).collect();
+    Ok(Derived {
+        band,
+        slope,
+        offset,
+        duration: DURATIONS_S.map(|seconds| slope * trials.excess_of_whole(seconds)).to_vec(),
+        far: (0..THRESHOLDS).map(|threshold| far_at(threshold as f64)).collect(),
+        frr: (0..THRESHOLDS).map(|threshold| frr_at(&knots, &llrs, threshold as f64)).collect(),
+        knots,
+        targets: targets.len(),
+        mean,
+    })
+}
+
+/// Cosines of non-target trials.
+struct Tail {
+    /// Of all pairs of lines, rising.
+    all: Vec<f64>,
+    /// By how much the worst pair of lines exceeds all together, where 1 % of either lie above.
+    worst: f64,
+}
+
+impl Tail {
+    fn of(by_lines: &[Vec<f64>]) -> Self {
+        let all = sorted(by_lines.concat());
+        let top = |cosines: &[f64]| exceeded_by(cosines, 0.01);
+        let excess = |pair: &Vec<f64>| top(&sorted(pair.clone())) - top(&all);
+        let worst = by_lines.iter().map(excess).fold(0.0, f64::max);
+        Self { all, worst }
+    }
+
+    /// Cosine that a share `p` of the trials over the worst pair of lines exceeds, at most about.
+    fn exceeded_by(&self, p: f64) -> f64 {
+        let counted = |p| exceeded_by(&self.all, p) + self.worst;
+        if p >= COUNTED {
+            return counted(p);
+        }
+        let [near, far] = [COUNTED * 10.0, COUNTED].map(|p| (normal_tail(p), counted(p)));
+        far.1 + (normal_tail(p) - far.0) * (far.1 - near.1) / (far.0 - near.0)
+    }
 }
 
 /// Mean of the cohort's whole utterances over all lines, Q15.
@@ -110,6 +145,7 @@ fn cohort_mean(made: &[Made]) -> [i16; EMBEDDING] {
 struct Trials<'m> {
     made: &'m [Made],
     mean: &'m [i16; EMBEDDING],
+    lines: usize,
 }
 
 impl Trials<'_> {
@@ -121,59 +157,70 @@ impl Trials<'_> {
         self.made.iter().filter(|made| made.cohort == cohort && made.part == part).collect()
     }
 
-    /// Cosines and weights of target trials, rising. Each kind's trials have its share of the weight.
-    fn targets(&self) -> Vec<Weighted> {
-        let (halves, prompts) = (
-            self.same_person(&self.of(true, Part::Half(0)), &self.of(true, Part::Half(1))),
-            self.of_prompts(None),
-        );
-        let share = if prompts.is_empty() { 0.0 } else { PROMPT_SHARE };
-        let mut targets = Vec::new();
-        for (cosines, share) in [(halves, 1.0 - share), (prompts, share)] {
-            let weight = share / cosines.len().max(1) as f64;
-            targets.extend(cosines.into_iter().map(|cosine| (cosine, weight)));
-        }
-        targets.sort_by(|a, b| a.0.total_cmp(&b.0));
-        targets
+    /// Cosines of target trials with short speech, rising: the halves of an utterance over one line.
+    fn halves(&self) -> Vec<f64> {
+        self.same_person(&self.of(true, Part::Half(0)), &self.of(true, Part::Half(1)))
     }
 
-    /// Cosines of the target trials with long speech, prompts against other prompts of the same person: over one line,
-    /// or all.
-    fn of_prompts(&self, line: Option<usize>) -> Vec<f64> {
-        let [enrolled, tests] = [Part::Whole, Part::Stretch].map(|part| {
-            let mut made = self.of(false, part);
-            made.retain(|made| line.is_none_or(|line| made.line == line));
-            made
-        });
-        self.same_person(&enrolled, &tests)
+    /// Cosines of target trials with long speech, rising: prompts against other prompts of the same person over one
+    /// line.
+    fn prompts(&self) -> Vec<f64> {
+        self.same_person(&self.of(false, Part::Whole), &self.of(false, Part::Stretch))
     }
 
     fn same_person(&self, enrolled: &[&Made], tests: &[&Made]) -> Vec<f64> {
         let mut cosines = Vec::new();
         for one in enrolled {
-            let of_person = tests.iter().filter(|test| test.person == one.person);
-            cosines.extend(of_person.filter_map(|test| self.cosine(one, test)));
+            let same = tests.iter().filter(|test| (test.person, test.line) == (one.person, one.line));
+            cosines.extend(same.filter_map(|test| self.cosine(one, test)));
         }
-        cosines
+        sorted(cosines)
     }
 
     /// Cosines of all pairs of different people, enrolled on their whole utterance and tested on `part`, one list for
     /// each pair of lines.
-    fn others_by_lines(&self, lines: usize, part: Part) -> Vec<Vec<f64>> {
+    fn others(&self, part: Part) -> Vec<Vec<f64>> {
         let wanted = |test: &&Made| match part {
             Part::First(seconds) => test.speech_ms >= seconds * 1000,
             _ => true,
         };
         let (enrolled, mut tests) = (self.of(true, Part::Whole), self.of(true, part));
         tests.retain(wanted);
-        let mut by_lines = vec![Vec::new(); lines * lines];
+        let mut by_lines = vec![Vec::new(); self.lines * self.lines];
         for one in enrolled {
             for test in tests.iter().filter(|test| test.person != one.person) {
-                by_lines[one.line * lines + test.line].extend(self.cosine(one, test));
+                by_lines[one.line * self.lines + test.line].extend(self.cosine(one, test));
             }
         }
         by_lines
     }
+
+    /// Non-target trials of people who are alike, over one line.
+    fn alike(&self) -> Vec<Weighted> {
+        let by_lines = self.others(Part::Whole);
+        let same_line = sorted(by_lines.into_iter().step_by(self.lines + 1).flatten().collect());
+        let first = same_line.len() - (same_line.len() as f64 / ALIKE) as usize;
+        same_line[first..].iter().map(|&cosine| (cosine, 1.0)).collect()
+    }
+
+    /// How much higher the rare non-target trials lie that tests of whole utterances make than those that tests of
+    /// `seconds` make.
+    fn excess_of_whole(&self, seconds: f32) -> f64 {
+        let rare = |part| exceeded_by(&sorted(self.others(part).concat()), COUNTED);
+        let short = SHORT_S.into_iter().find(|&short| short as f32 == seconds);
+        short.map_or(0.0, |short| rare(Part::Whole) - rare(Part::First(short)))
+    }
+}
+
+/// Target trials. Each kind has its share of the weight.
+fn weighted(halves: &[f64], prompts: &[f64]) -> Vec<Weighted> {
+    let share = if prompts.is_empty() { 0.0 } else { PROMPT_SHARE };
+    let mut targets = Vec::new();
+    for (cosines, share) in [(halves, 1.0 - share), (prompts, share)] {
+        let weight = share / cosines.len().max(1) as f64;
+        targets.extend(cosines.iter().map(|&cosine| (cosine, weight)));
+    }
+    targets
 }
 
 fn sorted(mut values: Vec<f64>) -> Vec<f64> {
@@ -205,6 +252,8 @@ fn frr_at(knots: &[(f64, f64)], llrs: &[Weighted], threshold: f64) -> f64 {
     if threshold <= 0.0 {
         return 0.0;
     }
-    let total: f64 = llrs.iter().map(|(_, weight)| weight).sum();
-    llrs.iter().filter(|(value, _)| *value < llr).map(|(_, weight)| weight).sum::<f64>() / total
+    let weight = |trials: &mut dyn Iterator<Item = &Weighted>| {
+        trials.map(|(_, weight)| weight).fold(0.0, |a, b| a + b)
+    };
+    weight(&mut llrs.iter().filter(|(value, _)| *value < llr)) / weight(&mut llrs.iter())
 }

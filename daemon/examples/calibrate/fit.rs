@@ -39,17 +39,6 @@ pub(crate) fn exceeded_by(sorted: &[f64], p: f64) -> f64 {
     sorted[low] + (sorted[(low + 1).min(sorted.len() - 1)] - sorted[low]) * part
 }
 
-/// Weighted median and other shares: the least value at which a share `p` of the weight is reached.
-pub(crate) fn reached_by(sorted: &[Weighted], p: f64) -> f64 {
-    let total: f64 = sorted.iter().map(|(_, weight)| weight).sum();
-    let mut sum = 0.0;
-    let found = sorted.iter().find(|(_, weight)| {
-        sum += weight;
-        sum >= p * total
-    });
-    found.or(sorted.last()).map_or(f64::NAN, |(value, _)| *value)
-}
-
 /// How many standard deviations a normal variable exceeds with probability `p` (Abramowitz and Stegun 26.2.23,
 /// within 5e-4), for p up to one half.
 pub(crate) fn normal_tail(p: f64) -> f64 {

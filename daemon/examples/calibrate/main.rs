@@ -9,13 +9,14 @@
 //!
 //! How, and why so:
 //! - *Cohort mean*: of all LibriSpeech embeddings over all lines of the band.
-//! - *Slope and offset*: logistic regression of target and non-target trials between all pairs of lines. Target trials
-//!   are two halves of one utterance or prompts of one person, so they share a session, and a fit that trusted them
-//!   alone would be too sure of itself; that they are short and cross lines works the other way.
-//! - *Score*: its anchors are false-accept rates, measured on the non-target trials, of which there are enough, and
-//!   raised by what the worst pair of lines has more than all together. Rates too small to count are extrapolated as
-//!   a normal tail. The highest scores are anchored on the target trials.
-//! - *Duration term*: what keeps the false-accept rate at a threshold of 90 the same for shorter tests.
+//! - *Slope and offset*: logistic regression of target trials over one line and of the non-target trials of people who
+//!   are alike over one line. Target trials are two halves of one utterance or prompts of one person, so they share a
+//!   session, which makes the ratio surer of itself than it may be; that half of them are short works the other way.
+//! - *Score*: its anchors are false-accept rates, measured on the non-target trials, of which there are enough, among
+//!   people who are alike over telephone lines, and raised by what the worst pair of lines has more than all together.
+//!   Rates too small to
+//!   count are extrapolated as a normal tail. The highest scores are anchored on the target trials.
+//! - *Duration term*: what keeps rare false accepts as rare with shorter tests.
 
 mod anchors;
 mod embed;
@@ -52,11 +53,14 @@ fn main() -> Outcome<()> {
     let arguments = Arguments::parse();
     let corpus = speech::Corpus::load(&arguments.corpora, &arguments.voices)?;
     let mut embedder = embed::Embedder::new(arguments.cache)?;
-    let mut derived = Vec::new();
-    for band in [Band::Narrow, Band::Wide] {
-        let embeddings = embedder.all(&corpus, band)?;
-        derived.push(anchors::derive(band, &embeddings)?);
-    }
-    std::fs::write(&arguments.out, write::source(&derived, &corpus, embedder.model_version()))?;
+    let narrow = embedder.all(&corpus, Band::Narrow)?;
+    let wide = embedder.all(&corpus, Band::Wide)?;
+    let impostors = anchors::Impostors::of(&narrow);
+    let derived = [
+        anchors::derive(Band::Narrow, &narrow, &impostors)?,
+        anchors::derive(Band::Wide, &wide, &impostors)?,
+    ];
+    let head = write::head(&corpus, &impostors, embedder.model_version());
+    std::fs::write(&arguments.out, head + &write::source(&derived))?;
     Ok(())
 }
