@@ -13,8 +13,6 @@ const SOUNDS: &str = "/usr/share/asterisk/sounds";
 pub enum Person {
     /// Allison, in English.
     Allison,
-    /// The same Allison, in Spanish.
-    AllisonInSpanish,
     /// June, in French.
     June,
     /// Carlo, in Italian.
@@ -29,7 +27,6 @@ impl Person {
     fn folder(self) -> PathBuf {
         Path::new(SOUNDS).join(match self {
             Self::Allison => "en_US_f_Allison",
-            Self::AllisonInSpanish => "es_MX_f_Allison",
             Self::June => "fr_CA_f_June",
             Self::Carlo => "it_IT_m_Carlo",
             Self::Menardi => "it_IT_f_Menardi",

@@ -20,9 +20,9 @@ pub(crate) struct Act {
     expected: &'static str,
 }
 
-/// Allison enrolls, in English.
+/// Allison enrolls.
 pub(crate) const ENROLLMENT: Act = Act {
-    story: "Allison enrolls (in English)",
+    story: "Allison enrolls",
     voice: Person::Allison,
     take: 0,
     seconds: 60.0,
@@ -34,8 +34,8 @@ pub(crate) const ENROLLMENT: Act = Act {
 /// Everything else that can happen to a caller.
 pub(crate) const FIVE_CALLS: [Act; 5] = [
     Act {
-        story: "Allison calls again (in Spanish)",
-        voice: Person::AllisonInSpanish,
+        story: "Allison calls again, other words",
+        voice: Person::Allison,
         take: 1,
         seconds: 22.0,
         claim: "1001",

@@ -24,6 +24,8 @@ pub struct Recorder {
     server: SocketAddr,
     call_id: String,
     to_tag: String,
+    /// CSeq of the last INVITE.
+    number: u32,
     received: Vec<String>,
 }
 
@@ -38,6 +40,7 @@ impl Recorder {
             server: SocketAddr::from(([127, 0, 0, 1], port)),
             call_id: format!("recording-{}-{}", std::process::id(), local.port()),
             to_tag: String::new(),
+            number: 0,
             received: Vec::new(),
         }
     }
@@ -65,25 +68,63 @@ impl Recorder {
         answer
     }
 
+    /// As [`Recorder::run`], but with a hold after the first `talk` bytes of the caller's voice: the session goes
+    /// inactive, `music` arrives on the caller's stream all the same, then the session resumes.
+    ///
+    /// # Panics
+    /// As [`Recorder::run`], and when hold or resume is refused.
+    pub fn run_with_hold(&mut self, session: &Session<'_>, before: usize, music: &[u8]) {
+        let media = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").expect("loopback has ports"));
+        let ports = [0, 1].map(|index: usize| media[index].local_addr().expect("bound above").port());
+        let answer = self.invite(session.speaker, ports);
+        let [caller, _] = self.targets(&answer);
+        let (first, second) = session.caller.split_at(before);
+        talk(&media[0], caller, first, session.faults, 0xCA11);
+        let held = self.reinvite(session.speaker, ports, "inactive");
+        assert!(held.contains("a=inactive"), "{held}");
+        talk(&media[0], caller, music, session.faults, 0x0115);
+        let resumed = self.reinvite(session.speaker, ports, "sendonly");
+        assert!(resumed.contains("a=recvonly"), "{resumed}");
+        talk(&media[0], caller, second, session.faults, 0xCA12);
+        self.hang_up();
+    }
+
     /// Everything that vouchd sent outside the INVITE's responses.
     pub fn received(&self) -> &[String] {
         &self.received
     }
 
     fn invite(&mut self, speaker: &str, ports: [u16; 2]) -> String {
-        let body = body(speaker, ports, &self.call_id);
-        let headers = "Require: siprec\r\nContent-Type: multipart/mixed;boundary=part\r\n";
-        self.send(1, "INVITE", headers, &body);
-        let answer = loop {
-            let message = self.receive().expect("vouchd answers the INVITE");
-            if message.starts_with("SIP/2.0 ") && !message.starts_with("SIP/2.0 1") {
-                break message;
-            }
-        };
+        let answer = self.offer(speaker, ports, "sendonly");
         let to = header(&answer, "To").expect("a response has a To");
         self.to_tag = to.split_once(";tag=").map(|(_, tag)| format!(";tag={tag}")).unwrap_or_default();
-        self.send(1, "ACK", "", "");
+        self.send(self.number, "ACK", "", "");
         answer
+    }
+
+    fn reinvite(&mut self, speaker: &str, ports: [u16; 2], direction: &str) -> String {
+        let answer = self.offer(speaker, ports, direction);
+        assert!(answer.starts_with("SIP/2.0 200 "), "the change was refused: {answer}");
+        self.send(self.number, "ACK", "", "");
+        answer
+    }
+
+    /// Sends an INVITE and gives its final response; requests of vouchd that come meanwhile are accepted.
+    fn offer(&mut self, speaker: &str, ports: [u16; 2], direction: &str) -> String {
+        self.number += 1;
+        let body = body(speaker, ports, (&self.call_id, direction));
+        let headers = "Require: siprec\r\nContent-Type: multipart/mixed;boundary=part\r\n";
+        self.send(self.number, "INVITE", headers, &body);
+        let number = format!("{} INVITE", self.number);
+        loop {
+            let message = self.receive().expect("vouchd answers the INVITE");
+            if !message.starts_with("SIP/2.0 ") {
+                self.accept(&message);
+                self.received.push(message);
+            } else if !message.starts_with("SIP/2.0 1") && header(&message, "CSeq") == Some(&number) {
+                return message;
+            }
+        }
     }
 
     fn targets(&self, answer: &str) -> [SocketAddr; 2] {
@@ -97,7 +138,7 @@ impl Recorder {
 
     /// Answers what came in during the talk, then sends BYE and waits for its 200.
     fn hang_up(&mut self) {
-        self.send(2, "BYE", "", "");
+        self.send(self.number + 1, "BYE", "", "");
         loop {
             let message = self.receive().expect("vouchd answers the BYE");
             if message.starts_with("SIP/2.0 200 ") && message.contains("BYE") {
@@ -151,8 +192,8 @@ pub fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
     head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
 }
 
-fn body(speaker: &str, ports: [u16; 2], call_id: &str) -> String {
-    let sdp = sdp(ports);
+fn body(speaker: &str, ports: [u16; 2], (call_id, direction): (&str, &str)) -> String {
+    let sdp = sdp(ports, direction);
     let metadata = metadata(speaker, call_id);
     format!(
         "--part\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n\
@@ -161,11 +202,11 @@ fn body(speaker: &str, ports: [u16; 2], call_id: &str) -> String {
     )
 }
 
-fn sdp(ports: [u16; 2]) -> String {
+fn sdp(ports: [u16; 2], direction: &str) -> String {
     let media = |(port, label): (u16, u32)| {
         format!(
             "m=audio {port} RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
-             a=rtpmap:101 telephone-event/8000\r\na=sendonly\r\na=label:{label}\r\n"
+             a=rtpmap:101 telephone-event/8000\r\na={direction}\r\na=label:{label}\r\n"
         )
     };
     let head = "v=0\r\no=src 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n";
