@@ -34,7 +34,7 @@ pub fn run(json: bool, out: &mut dyn Write) -> std::io::Result<()> {
     }
     writeln!(
         out,
-        "\nFalse accepts are promised for impostors of the same sex, accent and line; other people pass less often.\n`vouchctl trials` measures both rates on your own recordings."
+        "\nFalse accepts are of impostors of all kinds; people alike in sex, accent and line pass for one another more often.\n`vouchctl trials` measures both rates on your own recordings."
     )
 }
 
