@@ -89,6 +89,8 @@ pub(crate) struct Outcome {
     pub(crate) answer: String,
     /// Last result of the call.
     pub(crate) result: Value,
+    /// Net speech that the answer rests on, in seconds.
+    pub(crate) speech_s: f64,
     /// `X-Voice-ID-*` lines that the gateway received.
     pub(crate) headers: Vec<String>,
 }
@@ -126,8 +128,13 @@ impl Act {
         let result = daemon.wait_for(&["result", call.call_id()], |answer| {
             answer["status"].as_str().is_some_and(|status| status != "pending")
         });
-        let answer = if self.enroll { enrollment(daemon, &call) } else { word(&result["status"]) };
-        Outcome { act: self, answer, result, headers: call.voice_id_headers() }
+        let (answer, speech) = if self.enroll {
+            enrollment(daemon, &call)
+        } else {
+            (word(&result["status"]), result["net_speech_s"].clone())
+        };
+        let speech_s = speech.as_f64().unwrap_or(0.0);
+        Outcome { act: self, answer, result, speech_s, headers: call.voice_id_headers() }
     }
 
     fn watch(self, daemon: &Daemon, call: &mut LegCall) {
@@ -156,9 +163,12 @@ impl Act {
     }
 }
 
-fn enrollment(daemon: &Daemon, call: &LegCall) -> String {
-    let view = daemon.ask(&["call", call.call_id()]);
-    if view["enrollment"]["state"] == "complete" { "enrolled".to_owned() } else { word(&view["enrollment"]) }
+/// How the enrollment ended, and the net speech of the voiceprint.
+fn enrollment(daemon: &Daemon, call: &LegCall) -> (String, Value) {
+    let enrollment = &daemon.ask(&["call", call.call_id()])["enrollment"];
+    let complete = enrollment["state"] == "complete";
+    let answer = if complete { "enrolled".to_owned() } else { word(enrollment) };
+    (answer, enrollment["net_speech_s"].clone())
 }
 
 fn word(value: &Value) -> String {

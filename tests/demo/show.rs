@@ -50,7 +50,7 @@ pub(crate) fn table(outcomes: &[Outcome]) {
         "call", "claims", "speech", "score", "Vouch says", "right is"
     );
     for outcome in outcomes {
-        let speech = outcome.result["net_speech_s"].as_f64().unwrap_or(0.0);
+        let speech = outcome.speech_s;
         let score =
             outcome.result["score"].as_f64().map_or_else(|| "-".to_owned(), |score| format!("{score:.0}"));
         let mark = if outcome.is_right() { "ok" } else { "WRONG" };
