@@ -170,7 +170,7 @@ fn config(folder: &Path, sip: u16, calls: usize) -> String {
          [sip]\nlisten = [\"udp:127.0.0.1:{sip}\"]\nrtp-ports = \"{FIRST_PORT}-{}\"\n\
          [store]\npath = \"{folder}/store\"\nkey = \"file:{folder}/master.key\"\n\
          [limits]\nmax-calls = {calls}\n\
-         [api]\nsocket = \"{folder}/vouch.sock\"\n",
+         [api]\nsocket = \"{folder}/vouch.sock\"\nread-group = \"root\"\n",
         FIRST_PORT + 4 * calls - 1
     )
 }

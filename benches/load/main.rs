@@ -4,6 +4,8 @@
 //! `--calls 1000 --minutes 10` shows the memory over time. Both streams of each call carry speech in 20 ms packets of
 //! G.711; nine callers of ten are who they claim to be.
 
+#![allow(clippy::print_stdout, reason = "a program that prints what it measured")]
+
 mod cast;
 mod daemon;
 mod gateway;

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 const DECISIONS: Duration = Duration::from_secs(600);
 /// Samples of the memory in a soak.
 const SAMPLES: u32 = 20;
+/// Packets of a call in a second: two streams, 20 ms each.
+const PACKETS_PER_CALL: f64 = 100.0;
 /// Most packets that may be lost by us, as a share.
 const LOSS_BOUND: f64 = 0.001;
 
@@ -43,6 +45,8 @@ pub(crate) struct Report {
     pushed: usize,
     embed_ms: f64,
     decided_after: Duration,
+    /// Packets sent in the window, as a share of those due.
+    pace: f64,
     latest_ms: u64,
     others: f64,
     log: String,
@@ -122,6 +126,7 @@ impl Report {
             pushed: 0,
             embed_ms: 0.0,
             decided_after: Duration::ZERO,
+            pace: 0.0,
             latest_ms: 0,
             others: 0.0,
             log: String::new(),
@@ -138,6 +143,7 @@ impl Report {
         let own = std::process::id();
         let start = Instant::now();
         media.take_latest_ms();
+        let sent_before = media.sent();
         let (before, own_before, machine_before) = (daemon.usage(), Usage::of(own), machine_s());
         let samples = if self.plan.soak { SAMPLES } else { 2 };
         self.memory.push((Duration::ZERO, before.resident));
@@ -146,6 +152,8 @@ impl Report {
             self.memory.push((start.elapsed(), daemon.usage().resident));
         }
         let seconds = start.elapsed().as_secs_f64();
+        self.pace =
+            (media.sent() - sent_before) as f64 / (self.plan.calls as f64 * PACKETS_PER_CALL * seconds);
         let (after, own_after) = (daemon.usage(), Usage::of(own));
         self.shares = [
             after.cpu_s - before.cpu_s,
@@ -208,12 +216,17 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "  processor  vouchd {vouchd:.1} % of a core (receiving {media:.1}, embedding {embed:.1}, rest {:.1}), \
-             generator {own:.1} %, others {:.1} %, generator late by {} ms at most",
+             generator {own:.1} %, others {:.1} %",
             vouchd - media - embed,
             self.others * 100.0,
-            self.latest_ms
         )?;
         let last = self.memory.last().map_or(0, |(_, resident)| *resident);
+        writeln!(
+            f,
+            "  pace       {:.1} % of real time, a packet at most {} ms late",
+            self.pace * 100.0,
+            self.latest_ms
+        )?;
         write!(f, "  memory     {:.1} MiB without calls; with them", self.idle as f64 / MIB)?;
         for (at, resident) in &self.memory {
             write!(f, ", {} s {:.1}", at.as_secs(), *resident as f64 / MIB)?;
