@@ -10,6 +10,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 pub(crate) mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -122,6 +124,10 @@ enum Kind {
     Avx2(avx2::Avx2),
     #[cfg(target_arch = "x86_64")]
     Avx512(avx512::Avx512),
+    #[cfg(target_arch = "aarch64")]
+    Neon(neon::Widening),
+    #[cfg(target_arch = "aarch64")]
+    Dotprod(neon::Dotprod),
 }
 
 impl Kernel {
@@ -138,6 +144,20 @@ impl Kernel {
         [avx512, avx2, Some(Kind::Scalar)].into_iter().flatten().map(Self)
     }
 
+    /// Every kernel that this processor runs, the fastest first.
+    #[cfg(target_arch = "aarch64")]
+    pub fn all() -> impl Iterator<Item = Self> {
+        let dotprod = neon::Dotprod::detect().map(Kind::Dotprod);
+        let neon = Kind::Neon(neon::Widening);
+        [dotprod, Some(neon), Some(Kind::Scalar)].into_iter().flatten().map(Self)
+    }
+
+    /// Every kernel that this processor runs, the fastest first.
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    pub fn all() -> impl Iterator<Item = Self> {
+        core::iter::once(Self(Kind::Scalar))
+    }
+
     /// The plain kernel, the oracle of the others.
     pub const fn scalar() -> Self {
         Self(Kind::Scalar)
@@ -151,6 +171,10 @@ impl Kernel {
             Kind::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512(_) => "avx512-vnni",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) => "neon",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Dotprod(_) => "neon-dotprod",
         }
     }
 
@@ -163,6 +187,9 @@ impl Kernel {
             Kind::Avx2(proof) => proof.vectorised(work),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512(proof) => proof.vectorised(work),
+            // NEON is what everything is compiled for.
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) | Kind::Dotprod(_) => work(),
         }
     }
 
@@ -182,6 +209,10 @@ impl Kernel {
             Kind::Avx2(proof) => proof.conv(conv, walk, input, side, output),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512(proof) => proof.conv(conv, walk, input, side, output),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(multiply) => neon::conv(multiply, conv, walk, input, (side, output)),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Dotprod(multiply) => neon::conv(multiply, conv, walk, input, (side, output)),
         }
     }
 
@@ -193,6 +224,10 @@ impl Kernel {
             Kind::Avx2(proof) => proof.conv_wide(conv, walk, input, output),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512(proof) => proof.conv_wide(conv, walk, input, output),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(multiply) => neon::conv_wide(multiply, conv, walk, input, output),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Dotprod(multiply) => neon::conv_wide(multiply, conv, walk, input, output),
         }
     }
 
@@ -204,6 +239,8 @@ impl Kernel {
             Kind::Avx2(proof) => proof.conv_input(conv, walk, input, output),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512(proof) => proof.conv_input(conv, walk, input, output),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) | Kind::Dotprod(_) => neon::conv_input(conv, walk, input, output),
         }
     }
 
@@ -215,6 +252,8 @@ impl Kernel {
             Kind::Avx2(proof) => proof.norm(norm, walk, input, output),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512(proof) => proof.norm(norm, walk, input, output),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) | Kind::Dotprod(_) => neon::norm(norm, walk, input, output),
         }
     }
 }

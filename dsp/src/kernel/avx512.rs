@@ -53,7 +53,7 @@ impl Avx512 {
         unsafe {
             match side {
                 Some(side) => {
-                    convolve(conv, walk, input, &mut Joined { narrow, outputs: conv.outputs, side })
+                    convolve(conv, walk, input, &mut Joined { narrow, outputs: conv.outputs, side });
                 }
                 None => convolve(conv, walk, input, &mut narrow),
             }
