@@ -15,10 +15,10 @@ VOICE_PACKAGES := asterisk-core-sounds-en-wav asterisk-core-sounds-es-wav asteri
 TEST_PACKAGES  := sip-tester systemd
 DEB_PACKAGES   := lintian systemd-container debootstrap
 
-.PHONY: setup build demo test lint deb test-deb help
+.PHONY: setup build demo test lint deb test-deb test-arm64 help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install the Debian packages that are missing
 	@packaging/install-missing.sh $(BUILD_PACKAGES) $(VOICE_PACKAGES) $(TEST_PACKAGES)
@@ -52,3 +52,20 @@ deb: setup ## build the Debian package (target/debian/*.deb)
 
 test-deb: deb ## install, start, kill and purge the package in a booted Debian 12 container
 	$(SUDO) packaging/test/deb.sh target/debian/vouch_*.deb
+
+# The voice engine on 64-bit ARM, compiled here and run under emulation: with dot products and without. Debian's compiler,
+# because it brings the standard library for ARM. Static, since the emulator may hang where a shared C library makes threads.
+ARM64_PACKAGES := rustc-web libstd-rust-web-dev:arm64 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
+ARM64_ENV = RUSTC=/usr/bin/rustc CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc CARGO_TARGET_DIR=target/arm64 \
+            CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+            CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
+ARM64_TEST = $(CARGO) test --locked --release --package vouch-dsp --target aarch64-unknown-linux-gnu \
+             --lib --test network_model -- kernel gives_the_bits narrow_band windows
+
+test-arm64: ## run the kernels' tests for 64-bit ARM under emulation
+	@$(SUDO) dpkg --add-architecture arm64
+	@packaging/install-missing.sh $(ARM64_PACKAGES)
+	@for cpu in cortex-a72 max; do \
+		set -x; $(ARM64_ENV) CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64-static -cpu $$cpu" \
+			$(ARM64_TEST) || exit 1; { set +x; } 2>/dev/null; \
+	done
