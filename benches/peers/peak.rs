@@ -64,8 +64,8 @@ mod x86 {
             for (sums, inputs) in sums.iter_mut().zip(&mut inputs) {
                 // SAFETY: as above.
                 unsafe {
-                    asm!("/* {0} */", inout(ymm_reg) * inputs, options(nomem, nostack, preserves_flags))
-                };
+                    asm!("/* {0} */", inout(ymm_reg) * inputs, options(nomem, nostack, preserves_flags));
+                }
                 for (sum, weights) in sums.iter_mut().zip(weights) {
                     let pairs = _mm256_madd_epi16(_mm256_maddubs_epi16(*inputs, weights), ones);
                     *sum = _mm256_add_epi32(*sum, pairs);
