@@ -17,7 +17,7 @@ fn refused(blob: &[u8]) -> ModelError {
 
 #[test]
 fn the_committed_model_loads() {
-    assert_eq!(Network::load(MODEL).expect("the committed model is whole").version(), 1);
+    assert_eq!(Network::load(MODEL).expect("the committed model is whole").version(), 2);
 }
 
 #[test]
