@@ -19,9 +19,12 @@
 //! - *Duration term*: what keeps rare false accepts as rare with shorter tests.
 
 mod anchors;
+mod codec;
 mod embed;
 mod fit;
 mod line;
+mod lines;
+mod nuisance;
 mod speech;
 mod write;
 
@@ -61,6 +64,6 @@ fn main() -> Outcome<()> {
         anchors::derive(Band::Wide, &wide, &impostors)?,
     ];
     let head = write::head(&corpus, &impostors, embedder.model_version());
-    std::fs::write(&arguments.out, head + &write::source(&derived))?;
+    std::fs::write(&arguments.out, head + &write::source(&derived, embedder.model_version()))?;
     Ok(())
 }
