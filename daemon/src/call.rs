@@ -12,7 +12,7 @@ pub use enrollment::{Enrollment, EnrollmentStep};
 pub use verification::Verification;
 
 use crate::ask::AskError;
-use crate::decision::{Heard, Judgement, Voice, Voiceprint};
+use crate::decision::{Heard, Judgement, Rule, Voice, Voiceprint};
 use crate::pii::{Pii, SpeakerId};
 use crate::verdict::{Reason, Status};
 use jiff::Timestamp;
@@ -21,8 +21,8 @@ use std::sync::Arc;
 /// What the configuration asks of every call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Policy {
-    /// Score from which a caller is authenticated.
-    pub threshold: f32,
+    /// What decides whether a caller is authenticated.
+    pub rule: Rule,
     /// Net speech of a verification, in frames of 10 ms.
     pub verification_frames: u64,
     /// Net speech of an enrollment, in frames of 10 ms.
@@ -63,6 +63,8 @@ pub enum Effect {
         first: u64,
         /// Number of frames.
         frames: u64,
+        /// Whether it is for a voiceprint.
+        enrollment: bool,
     },
     /// Store a voiceprint, durably, and report back with [`Call::stored`].
     Store(Box<NewVoiceprint>),
@@ -166,11 +168,11 @@ impl Call {
         self.heard = heard;
         self.verification.mark_speech(heard.frames, now);
         if let Some(first) = self.verification.due(heard.frames, self.policy.verification_frames) {
-            let tag = self.embed(first, self.policy.verification_frames);
+            let tag = self.embed(first, self.policy.verification_frames, false);
             self.verification.wait_for(tag);
         }
         if let Some(first) = self.enrollment.due(heard.frames) {
-            let tag = self.embed(first, self.policy.enrollment_frames);
+            let tag = self.embed(first, self.policy.enrollment_frames, true);
             self.enrollment.wait_for(tag);
         }
     }
@@ -318,9 +320,9 @@ impl Call {
         }
     }
 
-    fn embed(&mut self, first: u64, frames: u64) -> u64 {
+    fn embed(&mut self, first: u64, frames: u64, enrollment: bool) -> u64 {
         self.last_tag += 1;
-        self.effects.push(Effect::Embed { tag: self.last_tag, first, frames });
+        self.effects.push(Effect::Embed { tag: self.last_tag, first, frames, enrollment });
         self.last_tag
     }
 
@@ -354,7 +356,7 @@ impl Call {
     fn judge(&self, voice: Option<&Voice>) -> Judgement {
         match (&self.standing, voice) {
             (Standing::Enrolled(voiceprint), Some(voice)) => {
-                Judgement::of(voiceprint, voice, &self.heard, self.policy.threshold)
+                Judgement::of(voiceprint, voice, &self.heard, &self.policy.rule)
             }
             _ => Judgement::bare(Status::Error, Some(Reason::EngineFault)),
         }

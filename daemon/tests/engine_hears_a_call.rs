@@ -41,7 +41,7 @@ fn speech_becomes_net_speech_and_an_embedding() {
     assert_eq!(progress.codec.map(|codec| codec.name()), Some("PCMU"));
     assert_eq!((progress.traffic.packets, progress.traffic.jitter.lost), (800, 0));
     assert!(progress.speech_from <= progress.speech_to && progress.speech_from.is_some());
-    let job = EmbedJob { tag: 42, first: 0, frames: 800 };
+    let job = EmbedJob { tag: 42, first: 0, frames: 800, enrollment: false };
     let outcome = embedding(&leg, job);
     assert_eq!(outcome.job, job);
     let length = cosine(&outcome.result.unwrap(), &outcome.result.unwrap());

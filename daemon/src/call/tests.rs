@@ -2,11 +2,12 @@ use super::*;
 use std::sync::Arc;
 use vouch_dsp::features::Band;
 use vouch_dsp::network::Embedding;
+use vouch_dsp::score::SHIPPED;
 use vouch_dsp::sizes::EMBEDDING;
 
 fn policy() -> Policy {
     Policy {
-        threshold: 90.0,
+        rule: Rule { threshold: 90.0, scorer: SHIPPED },
         verification_frames: 1000,
         enrollment_frames: 3000,
         consent_required: false,
@@ -44,7 +45,7 @@ fn claimed(standing: Standing) -> Call {
 
 fn jobs(call: &mut Call) -> Vec<(u64, u64, u64)> {
     let job = |effect| match effect {
-        Effect::Embed { tag, first, frames } => Some((tag, first, frames)),
+        Effect::Embed { tag, first, frames, .. } => Some((tag, first, frames)),
         _ => None,
     };
     call.take_effects().into_iter().filter_map(job).collect()

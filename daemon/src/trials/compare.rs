@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::io::Write;
 use std::path::PathBuf;
 use vouch_dsp::features::Band;
-use vouch_dsp::score::{Comparison, compare};
+use vouch_dsp::score::{Comparison, SHIPPED};
 
 /// What `vouchctl compare` was asked.
 #[derive(Clone, Debug)]
@@ -29,8 +29,9 @@ pub struct CompareRequest {
 /// [`OfflineError`] names the file and what is wrong with it.
 pub fn run(request: &CompareRequest, out: &mut dyn Write) -> Result<(), OfflineError> {
     let mut voice = Voice::new()?;
-    let wanted = |speech_s| Wanted { speech_s, telephone: request.narrowband, masked: false };
-    let sides = [(&request.enroll, wanted(30.0)), (&request.test, wanted(10.0))];
+    let wanted =
+        |speech_s, enrollment| Wanted { speech_s, telephone: request.narrowband, masked: false, enrollment };
+    let sides = [(&request.enroll, wanted(30.0, true)), (&request.test, wanted(10.0, false))];
     let mut heard = Vec::new();
     for (file, wanted) in sides {
         heard.push(voice.side(std::slice::from_ref(file), wanted)?);
@@ -42,7 +43,8 @@ pub fn run(request: &CompareRequest, out: &mut dyn Write) -> Result<(), OfflineE
         heard[at].embeddings.extend(again.embeddings);
     }
     let enough = heard[0].speech_s() >= MIN_ENROLL_S && heard[1].speech_s() >= MIN_TEST_S;
-    let comparison = if enough { Some(compare(&samples(&heard[0]), &samples(&heard[1]))?) } else { None };
+    let comparison =
+        if enough { Some(SHIPPED.compare(&samples(&heard[0]), &samples(&heard[1]))?) } else { None };
     if request.json {
         writeln!(out, "{}", as_json(request, &heard, comparison.as_ref()))?;
     } else {
