@@ -5,7 +5,7 @@ use crate::verdict::{Reason, Status};
 use vouch_dsp::features::Band;
 use vouch_dsp::listener::Quality;
 use vouch_dsp::network::Embedding;
-use vouch_dsp::score::{Comparison, Sample, Scorer};
+use vouch_dsp::score::{self, Comparison, Sample};
 
 /// What a caller is compared with.
 #[derive(Clone, Debug)]
@@ -33,15 +33,6 @@ impl Voice {
     fn sample(&self) -> Sample<'_> {
         Sample { embedding: self.embedding.reveal(), band: self.band, net_speech_ms: self.net_speech_ms }
     }
-}
-
-/// What decides.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rule {
-    /// Score from which a caller is authenticated.
-    pub threshold: f32,
-    /// How scores are made: as shipped, or of the site's own calibration.
-    pub scorer: Scorer<'static>,
 }
 
 /// What the caller's stream has given so far.
@@ -97,11 +88,10 @@ impl Judgement {
     /// The answer from comparing `test` with a voiceprint.
     ///
     /// A score below the threshold on audio too poor to judge is inconclusive, not a rejection.
-    pub fn of(voiceprint: &Voiceprint, test: &Voice, heard: &Heard, rule: &Rule) -> Self {
-        let threshold = rule.threshold;
+    pub fn of(voiceprint: &Voiceprint, test: &Voice, heard: &Heard, threshold: f32) -> Self {
         let enrolled: Vec<Sample<'_>> = voiceprint.voices.iter().map(Voice::sample).collect();
         let mut reasons = remarks(&heard.quality);
-        let (status, comparison) = match rule.scorer.compare(&enrolled, &[test.sample()]) {
+        let (status, comparison) = match score::compare(&enrolled, &[test.sample()]) {
             // Whatever is no number is no proof either.
             Ok(figures) if figures.score >= threshold => (Status::Authenticated, Some(figures)),
             Ok(figures) if figures.score < threshold && is_too_poor(&heard.quality) => {

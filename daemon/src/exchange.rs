@@ -15,7 +15,6 @@ mod session;
 use crate::ask::AskError;
 use crate::call::Policy;
 use crate::config::Config;
-use crate::decision::Rule;
 use crate::engine::Engine;
 use crate::events::{EventHub, Subscription};
 use crate::metrics::Metrics;
@@ -29,7 +28,6 @@ use reception::Reception;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use vouch_dsp::score::SHIPPED;
 use vouch_dsp::sizes::FRAMES_PER_SECOND;
 
 /// Events kept for readers that come back.
@@ -76,7 +74,7 @@ impl Exchange {
         let Parts { config, engine, store, metrics } = parts;
         let frames = |time: std::time::Duration| time.as_millis() as u64 * FRAMES_PER_SECOND as u64 / 1000;
         let policy = Policy {
-            rule: Rule { threshold: config.authentication.threshold, scorer: SHIPPED },
+            threshold: config.authentication.threshold,
             verification_frames: frames(config.authentication.net_speech),
             enrollment_frames: frames(config.enrollment.net_speech),
             consent_required: config.enrollment.consent_required,

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use voice::{Side, Voice, Wanted};
 use vouch_dsp::features::Band;
 use vouch_dsp::network::{EmbedError, ModelError};
-use vouch_dsp::score::{CompareError, SHIPPED, Sample};
+use vouch_dsp::score::{CompareError, Sample, compare};
 
 /// Least net speech of an enrollment for a trial to get figures, in seconds.
 pub const MIN_ENROLL_S: f32 = 10.0;
@@ -151,7 +151,7 @@ fn outcome(enrolled: &Side, test: &Side, request: &TrialsRequest) -> Result<Outc
     let enough = outcome.enroll_s >= MIN_ENROLL_S.min(request.enroll_speech_s)
         && outcome.test_s >= MIN_TEST_S.min(request.test_speech_s);
     if enough {
-        let comparison = SHIPPED.compare(&samples(enrolled), &samples(test))?;
+        let comparison = compare(&samples(enrolled), &samples(test))?;
         outcome.accepted = comparison.score >= request.threshold;
         outcome.comparison = Some(comparison);
     }

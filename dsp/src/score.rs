@@ -1,8 +1,8 @@
 //! From two embeddings to a 0-100 score.
 //!
-//! Both embeddings lose the cohort mean of their band and the directions in which lines and noise move them, what is
-//! left has a cosine, and that becomes a log-likelihood ratio by a linear calibration with a term for the test's duration, and that a score whose anchors an
-//! administrator can be told: a threshold of 90 lets at most 1 impostor in 1,000 through. All constants
+//! Both embeddings lose the cohort mean of their band and the directions in which lines and noise move them. The
+//! cosine of what is left becomes a log-likelihood ratio by a linear calibration with a term for the test's duration,
+//! and that a score whose anchors an administrator can be told: a threshold of 90 lets at most 1 impostor in 1,000 through. All constants
 //! are generated from speech (see the head of `score/constants.rs`); nothing here is typed in.
 
 pub mod calibrate;
@@ -11,7 +11,7 @@ mod constants;
 
 use crate::features::Band;
 use crate::network::Embedding;
-pub use calibrate::{Calibration, THRESHOLDS};
+pub use calibrate::{Calibration, THRESHOLDS, calibration};
 pub use constants::MODEL_VERSION;
 
 /// Outcome of comparing a voiceprint with a test embedding.
@@ -60,43 +60,21 @@ impl core::fmt::Display for CompareError {
 
 impl core::error::Error for CompareError {}
 
-/// The calibrations that scores are made with, one for each band.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Scorer<'c> {
-    /// Of the telephone band.
-    pub narrow: &'c Calibration,
-    /// Of wideband audio.
-    pub wide: &'c Calibration,
-}
-
-/// What the program ships with.
-pub const SHIPPED: Scorer<'static> = Scorer { narrow: &constants::NARROW, wide: &constants::WIDE };
-
-impl<'c> Scorer<'c> {
-    /// The calibration of a band.
-    pub const fn of(&self, band: Band) -> &'c Calibration {
-        match band {
-            Band::Narrow => self.narrow,
-            Band::Wide => self.wide,
-        }
-    }
-
-    /// Compares a voiceprint with a test, each given as its samples of one or both bands.
-    ///
-    /// The wide band is used where both sides have it, otherwise the narrow one: a wideband enrollment keeps a
-    /// narrowband embedding of the same speech beside the wideband one, so that it serves on the telephone.
-    ///
-    /// # Errors
-    /// [`CompareError`] says why there is no comparison.
-    pub fn compare(&self, enrolled: &[Sample<'_>], test: &[Sample<'_>]) -> Result<Comparison, CompareError> {
-        let (enrolled, test) = common_band(enrolled, test).ok_or(CompareError::NoCommonBand)?;
-        let calibration = self.of(test.band);
-        let cosine = calibration.common.cosine(enrolled.embedding, test.embedding);
-        let cosine = cosine.ok_or(CompareError::NotAnEmbedding)?;
-        let llr = calibration.llr(cosine, test.net_speech_ms);
-        let score = calibration.score(llr);
-        Ok(Comparison { band: test.band, cosine, llr, score, far_at_score: calibration.far_at(score) })
-    }
+/// Compares a voiceprint with a test, each given as its samples of one or both bands.
+///
+/// The wide band is used where both sides have it, otherwise the narrow one: a wideband enrollment keeps a
+/// narrowband embedding of the same speech beside the wideband one, so that it serves on the telephone.
+///
+/// # Errors
+/// [`CompareError`] says why there is no comparison.
+pub fn compare(enrolled: &[Sample<'_>], test: &[Sample<'_>]) -> Result<Comparison, CompareError> {
+    let (enrolled, test) = common_band(enrolled, test).ok_or(CompareError::NoCommonBand)?;
+    let calibration = calibration(test.band);
+    let cosine = calibration.common.cosine(enrolled.embedding, test.embedding);
+    let cosine = cosine.ok_or(CompareError::NotAnEmbedding)?;
+    let llr = calibration.llr(cosine, test.net_speech_ms);
+    let score = calibration.score(llr);
+    Ok(Comparison { band: test.band, cosine, llr, score, far_at_score: calibration.far_at(score) })
 }
 
 /// The sample of each side in the widest band that both have.
@@ -131,18 +109,18 @@ mod tests {
         let both = [sample(&one, Band::Narrow), sample(&other, Band::Wide)];
         let narrow = [sample(&one, Band::Narrow)];
         let wide = [sample(&one, Band::Wide)];
-        assert_eq!(SHIPPED.compare(&both, &wide).unwrap().band, Band::Wide);
-        assert_eq!(SHIPPED.compare(&narrow, &both).unwrap().band, Band::Narrow);
-        assert_eq!(SHIPPED.compare(&narrow, &wide), Err(CompareError::NoCommonBand));
-        assert_eq!(SHIPPED.compare(&[], &both), Err(CompareError::NoCommonBand));
+        assert_eq!(compare(&both, &wide).unwrap().band, Band::Wide);
+        assert_eq!(compare(&narrow, &both).unwrap().band, Band::Narrow);
+        assert_eq!(compare(&narrow, &wide), Err(CompareError::NoCommonBand));
+        assert_eq!(compare(&[], &both), Err(CompareError::NoCommonBand));
     }
 
     #[test]
     fn the_same_voice_scores_high_and_another_low() {
         for band in [Band::Narrow, Band::Wide] {
             let (one, other) = (axis(0), axis(1));
-            let same = SHIPPED.compare(&[sample(&one, band)], &[sample(&one, band)]).unwrap();
-            let different = SHIPPED.compare(&[sample(&one, band)], &[sample(&other, band)]).unwrap();
+            let same = compare(&[sample(&one, band)], &[sample(&one, band)]).unwrap();
+            let different = compare(&[sample(&one, band)], &[sample(&other, band)]).unwrap();
             assert!(same.cosine > 0.999 && same.score > 97.0 && same.far_at_score < 1e-3, "{same:?}");
             assert!(different.score < 50.0 && different.far_at_score > 0.01, "{different:?}");
         }
@@ -153,7 +131,7 @@ mod tests {
         let (fine, empty) = (axis(0), Embedding([0; EMBEDDING]));
         let full = Embedding([i16::MAX; EMBEDDING]);
         for broken in [&empty, &full] {
-            let answer = SHIPPED.compare(&[sample(&fine, Band::Narrow)], &[sample(broken, Band::Narrow)]);
+            let answer = compare(&[sample(&fine, Band::Narrow)], &[sample(broken, Band::Narrow)]);
             assert_eq!(answer, Err(CompareError::NotAnEmbedding));
         }
     }

@@ -2,12 +2,11 @@ use super::*;
 use std::sync::Arc;
 use vouch_dsp::features::Band;
 use vouch_dsp::network::Embedding;
-use vouch_dsp::score::SHIPPED;
 use vouch_dsp::sizes::EMBEDDING;
 
 fn policy() -> Policy {
     Policy {
-        rule: Rule { threshold: 90.0, scorer: SHIPPED },
+        threshold: 90.0,
         verification_frames: 1000,
         enrollment_frames: 3000,
         consent_required: false,

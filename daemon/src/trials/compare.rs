@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::io::Write;
 use std::path::PathBuf;
 use vouch_dsp::features::Band;
-use vouch_dsp::score::{Comparison, SHIPPED};
+use vouch_dsp::score::{Comparison, compare};
 
 /// What `vouchctl compare` was asked.
 #[derive(Clone, Debug)]
@@ -43,8 +43,7 @@ pub fn run(request: &CompareRequest, out: &mut dyn Write) -> Result<(), OfflineE
         heard[at].embeddings.extend(again.embeddings);
     }
     let enough = heard[0].speech_s() >= MIN_ENROLL_S && heard[1].speech_s() >= MIN_TEST_S;
-    let comparison =
-        if enough { Some(SHIPPED.compare(&samples(&heard[0]), &samples(&heard[1]))?) } else { None };
+    let comparison = if enough { Some(compare(&samples(&heard[0]), &samples(&heard[1]))?) } else { None };
     if request.json {
         writeln!(out, "{}", as_json(request, &heard, comparison.as_ref()))?;
     } else {

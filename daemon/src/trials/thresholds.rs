@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use std::io::Write;
 use vouch_dsp::features::Band;
-use vouch_dsp::score::{SHIPPED, THRESHOLDS};
+use vouch_dsp::score::{THRESHOLDS, calibration};
 
 /// Prints the false-accept and false-reject rate expected at every whole threshold, for telephone and
 /// wideband audio, as the calibration program measured them.
@@ -14,7 +14,7 @@ pub fn run(json: bool, out: &mut dyn Write) -> std::io::Result<()> {
     if json {
         return writeln!(out, "{}", as_json());
     }
-    let (narrow, wide) = (SHIPPED.narrow, SHIPPED.wide);
+    let (narrow, wide) = (calibration(Band::Narrow), calibration(Band::Wide));
     writeln!(out, "{:>9}  {:^25}  {:^25}", "", "telephone (8 kHz)", "wideband (16 kHz)")?;
     writeln!(
         out,
@@ -40,7 +40,7 @@ pub fn run(json: bool, out: &mut dyn Write) -> std::io::Result<()> {
 
 fn as_json() -> Value {
     let rows = |band: Band| -> Vec<Value> {
-        let shipped = SHIPPED.of(band);
+        let shipped = calibration(band);
         let rates = shipped.far.iter().zip(shipped.frr).enumerate();
         rates.map(|(threshold, (far, frr))| json!({"threshold": threshold, "far": far, "frr": frr})).collect()
     };
