@@ -13,9 +13,10 @@ VOICE_PACKAGES := asterisk-core-sounds-en-wav asterisk-core-sounds-es-wav asteri
                   asterisk-core-sounds-en-g722 asterisk-core-sounds-es-g722 asterisk-core-sounds-fr-g722 \
                   asterisk-core-sounds-it-g722 asterisk-core-sounds-ru-g722
 TEST_PACKAGES  := sip-tester systemd
+ACCURACY_PACKAGES := ffmpeg sox libsox-fmt-all python3-venv
 DEB_PACKAGES   := lintian systemd-container debootstrap
 
-.PHONY: setup build demo test lint deb test-deb test-arm64 help
+.PHONY: setup build demo test lint accuracy deb test-deb test-arm64 help
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +41,10 @@ lint: setup ## formatting, clippy and documentation, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+accuracy: ## measure accuracy in every degraded condition (writes docs/accuracy.md)
+	@packaging/install-missing.sh $(ACCURACY_PACKAGES)
+	benches/conditions/run.sh
 
 deb: setup ## build the Debian package (target/debian/*.deb)
 	@packaging/install-missing.sh $(DEB_PACKAGES)
