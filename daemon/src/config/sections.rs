@@ -4,6 +4,7 @@ use super::read::{Fault, FromToml, Section, Value};
 use super::values::{Bytes, InfoRule, PortRange, from_text, is_token, text_of};
 use crate::call::identity::{IdentityRules, IdentitySource};
 use crate::sip::headers::HeaderPrefix;
+use crate::sip::offer_answer::SrtpRule;
 use crate::sip::peers::Network;
 use crate::sip::siprec::CallerRule;
 use crate::sip::transport::Listen;
@@ -87,6 +88,8 @@ pub struct Peer {
     pub may_claim: bool,
     /// `headers`: whether it gets the status headers.
     pub headers: bool,
+    /// `srtp`: whether its media may, must or must not be secured.
+    pub srtp: SrtpRule,
 }
 
 impl Default for Peer {
@@ -107,6 +110,7 @@ impl Peer {
             info: InfoRule::Auto,
             may_claim: true,
             headers: true,
+            srtp: SrtpRule::Accept,
         }
     }
 
@@ -123,6 +127,7 @@ impl Peer {
         section.read("info", &mut self.info);
         section.read("may-claim", &mut self.may_claim);
         section.read("headers", &mut self.headers);
+        section.read("srtp", &mut self.srtp);
     }
 
     /// Whether packets from `address` are this peer's.

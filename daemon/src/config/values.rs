@@ -3,6 +3,7 @@
 use super::read::{Fault, FromToml, Value, nearest};
 use crate::sip::flow::Transport;
 use crate::sip::headers::HeaderPrefix;
+use crate::sip::offer_answer::SrtpRule;
 use crate::sip::peers::Network;
 use crate::sip::siprec::CallerRule;
 use crate::sip::transport::Listen;
@@ -102,6 +103,15 @@ impl FromStr for InfoRule {
 
     fn from_str(text: &str) -> Result<Self, String> {
         choose(text, &[("auto", Self::Auto), ("always", Self::Always), ("never", Self::Never)])
+    }
+}
+
+/// Written `accept`, `require` or `refuse`.
+impl FromStr for SrtpRule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        choose(text, &[("accept", Self::Accept), ("require", Self::Require), ("refuse", Self::Refuse)])
     }
 }
 
@@ -249,6 +259,7 @@ from_text! {
     Network: "an address or network in quotes",
     CallerRule: "a word in quotes",
     InfoRule: "a word in quotes",
+    SrtpRule: "a word in quotes",
     HeaderPrefix: "the beginning of a header name in quotes",
     Bytes: "a size such as \"16MiB\"",
 }
