@@ -37,6 +37,11 @@ pub fn main() -> ExitCode {
 fn prepare(args: &Args) -> Result<Option<Config>, Fault> {
     log::init(&args.log)?;
     let config = Config::load(&args.config)?;
+    if args.check_config
+        && let Some(files) = config.sip.tls_files()
+    {
+        files.check()?;
+    }
     Ok((!args.check_config).then_some(config))
 }
 

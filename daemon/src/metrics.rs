@@ -212,7 +212,7 @@ impl SipMetrics {
     }
 
     fn new(group: &mut Group<'_>) -> Self {
-        let figures: [Figure<SipCounters>; 12] = [
+        let figures: [Figure<SipCounters>; 13] = [
             ("received", "SIP messages received", |c| c.received.get()),
             ("sent", "SIP messages sent", |c| c.sent.get()),
             ("malformed", "Messages that were no SIP", |c| c.malformed.get()),
@@ -227,6 +227,7 @@ impl SipMetrics {
             ("refused_connections", "Connections refused because all are in use", |c| {
                 c.refused_connections.get()
             }),
+            ("failed_handshakes", "TLS handshakes that failed", |c| c.failed_handshakes.get()),
         ];
         Self(figures.into_iter().map(|(name, help, figure)| (group.counter(name, help), figure)).collect())
     }

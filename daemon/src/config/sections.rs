@@ -3,11 +3,12 @@
 use super::read::{Fault, FromToml, Section, Value};
 use super::values::{Bytes, InfoRule, PortRange, from_text, is_token, text_of};
 use crate::call::identity::{IdentityRules, IdentitySource};
+use crate::sip::flow::Transport;
 use crate::sip::headers::HeaderPrefix;
 use crate::sip::offer_answer::SrtpRule;
 use crate::sip::peers::Network;
 use crate::sip::siprec::CallerRule;
-use crate::sip::transport::Listen;
+use crate::sip::transport::{Listen, TlsFiles};
 use crate::store::KeySource;
 use std::fmt;
 use std::net::IpAddr;
@@ -32,6 +33,12 @@ pub struct Sip {
     pub media_user: Option<String>,
     /// `header-prefix`: how the headers to the gateway begin.
     pub header_prefix: HeaderPrefix,
+    /// `tls-certificate`: our certificate, in PEM.
+    pub tls_certificate: Option<PathBuf>,
+    /// `tls-key`: its private key.
+    pub tls_key: Option<PathBuf>,
+    /// `tls-client-ca`: who issues the certificates that clients must have; they need none when absent.
+    pub tls_client_ca: Option<PathBuf>,
 }
 
 impl Default for Sip {
@@ -44,6 +51,9 @@ impl Default for Sip {
             user_agent: "Vouch".to_owned(),
             media_user: None,
             header_prefix: HeaderPrefix::default(),
+            tls_certificate: None,
+            tls_key: None,
+            tls_client_ca: None,
         }
     }
 }
@@ -70,6 +80,22 @@ impl Sip {
             })
         });
         section.read("header-prefix", &mut self.header_prefix);
+        section.read("tls-certificate", &mut self.tls_certificate);
+        section.read("tls-key", &mut self.tls_key);
+        section.read("tls-client-ca", &mut self.tls_client_ca);
+        let secure = self.listen.iter().find(|listen| listen.transport == Transport::Tls);
+        if let (Some(listen), None) = (secure, self.tls_files()) {
+            section.fault("listen", format!("`{listen}` needs tls-certificate and tls-key"));
+        }
+    }
+
+    /// The files of TLS, where both certificate and key are named.
+    pub fn tls_files(&self) -> Option<TlsFiles> {
+        Some(TlsFiles {
+            certificate: self.tls_certificate.clone()?,
+            key: self.tls_key.clone()?,
+            client_ca: self.tls_client_ca.clone(),
+        })
     }
 }
 
