@@ -284,7 +284,8 @@ mod tests {
         assert!(!stream.said_goodbye);
         assert_eq!(stream.take_rtp(&mut GOODBYE.clone(), from("192.0.2.1:4000"), Instant::now()), None);
         assert!(stream.said_goodbye);
-        stream.take_rtcp(&mut GOODBYE.clone()[..6], from("192.0.2.1:4001"));
+        let mut cut = GOODBYE;
+        stream.take_rtcp(&mut cut[..6], from("192.0.2.1:4001"));
         assert_eq!((stream.traffic.rtcp, stream.traffic.malformed), (2, 1));
     }
 

@@ -148,7 +148,7 @@ impl Certificates {
                     tracing::info!(file = %self.files.certificate.display(), "the TLS certificate was read again");
                 }
                 Err(error) => {
-                    tracing::error!(%error, "the TLS files changed and cannot be used; the old ones stay")
+                    tracing::error!(%error, "the TLS files changed and cannot be used; the old ones stay");
                 }
             }
         }

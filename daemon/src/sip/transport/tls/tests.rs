@@ -65,9 +65,9 @@ fn over_tls(from: std::net::SocketAddr, number: u32) -> String {
 }
 
 /// Waits until a failed handshake is counted, which happens after the client has learned of it.
-async fn one_failed(sip: &Sip) {
+async fn one_failed(handle: &SipHandle) {
     let counted = async {
-        while sip.handle.counters().failed_handshakes.get() == 0 {
+        while handle.counters().failed_handshakes.get() == 0 {
             tokio::task::yield_now().await;
         }
     };
@@ -128,7 +128,7 @@ async fn a_client_must_have_a_certificate_where_one_is_asked_for() {
         Err(_) => true,
     };
     assert!(refused);
-    one_failed(&sip).await;
+    one_failed(&sip.handle).await;
     let own = Made { certificate: issued, key: client_key };
     let mut stream = connect(&sip, &made, Some(&own)).await.unwrap();
     stream.write_all(b"\r\n\r\n").await.unwrap();
@@ -164,7 +164,7 @@ async fn a_handshake_that_does_not_end_is_ended() {
     let application = accept_all(sip.events, sip.handle.clone(), String::new());
     let mut silent = TcpStream::connect(sip.listening[0].address).await.unwrap();
     assert_eq!(timeout(PATIENCE, silent.read(&mut [0; 8])).await.unwrap().unwrap_or(0), 0, "closed");
-    one_failed(&sip).await;
+    one_failed(&sip.handle).await;
     let mut plain = TcpStream::connect(sip.listening[0].address).await.unwrap();
     plain.write_all(options(plain.local_addr().unwrap(), 1).as_bytes()).await.unwrap();
     assert!(!read_until(&mut plain, "never").await.contains("SIP/2.0"), "nobody speaks in the clear here");
