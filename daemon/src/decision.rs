@@ -29,6 +29,13 @@ pub struct Voice {
     pub net_speech_ms: u32,
 }
 
+impl Voiceprint {
+    /// Whether it can be compared with wideband speech as such.
+    pub fn has_wideband(&self) -> bool {
+        self.voices.iter().any(|voice| voice.band == Band::Wide)
+    }
+}
+
 impl Voice {
     fn sample(&self) -> Sample<'_> {
         Sample { embedding: self.embedding.reveal(), band: self.band, net_speech_ms: self.net_speech_ms }
@@ -85,13 +92,14 @@ impl Judgement {
         Self { reasons, frames, ..Self::bare(Status::Inconclusive, None) }
     }
 
-    /// The answer from comparing `test` with a voiceprint.
+    /// The answer from comparing the caller's voice, given once for each band at hand, with a voiceprint.
     ///
     /// A score below the threshold on audio too poor to judge is inconclusive, not a rejection.
-    pub fn of(voiceprint: &Voiceprint, test: &Voice, heard: &Heard, threshold: f32) -> Self {
+    pub fn of(voiceprint: &Voiceprint, voices: &[Voice], heard: &Heard, threshold: f32) -> Self {
         let enrolled: Vec<Sample<'_>> = voiceprint.voices.iter().map(Voice::sample).collect();
+        let test: Vec<Sample<'_>> = voices.iter().map(Voice::sample).collect();
         let mut reasons = remarks(&heard.quality);
-        let (status, comparison) = match score::compare(&enrolled, &[test.sample()]) {
+        let (status, comparison) = match score::compare(&enrolled, &test) {
             // Whatever is no number is no proof either.
             Ok(figures) if figures.score >= threshold => (Status::Authenticated, Some(figures)),
             Ok(figures) if figures.score < threshold && is_too_poor(&heard.quality) => {
@@ -103,7 +111,7 @@ impl Judgement {
                 (Status::Error, None)
             }
         };
-        let frames = u64::from(test.net_speech_ms / 10);
+        let frames = test.first().map_or(0, |test| u64::from(test.net_speech_ms / 10));
         Self { status, comparison, reasons, frames, voiceprint_version: Some(voiceprint.version) }
     }
 }
