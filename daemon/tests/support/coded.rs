@@ -29,7 +29,7 @@ pub fn payloads(codec: Codec, person: &str, take: usize, seconds: usize) -> Opti
         Codec::Pcma => cut(take.narrow(160 * packets)?.iter().map(|&pcm| Law::A.encode(pcm)).collect(), 160),
         Codec::L16Narrow => cut(linear(&take.narrow(160 * packets)?), 320),
         Codec::L16Wide => cut(linear(&take.wide(320 * packets)?), 640),
-        Codec::Opus => OpusEncoder::new().packets(&take.wide(320 * packets)?),
+        Codec::Opus => OpusEncoder::open().packets(&take.wide(320 * packets)?),
     };
     all.truncate(packets);
     Some(all)

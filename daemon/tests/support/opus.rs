@@ -8,10 +8,15 @@ use opusic_sys as libopus;
 pub const PACKET: usize = 320;
 
 /// An encoder of mono speech at 16 kHz.
+#[derive(Debug)]
 pub struct OpusEncoder(*mut libopus::OpusEncoder);
 
 impl OpusEncoder {
-    pub fn new() -> Self {
+    /// An encoder of telephone speech.
+    ///
+    /// # Panics
+    /// When libopus makes none.
+    pub fn open() -> Self {
         let mut error = 0;
         // SAFETY: rate, channels and application are among those of the documentation; `error` outlives the call.
         let encoder = unsafe {
@@ -22,6 +27,9 @@ impl OpusEncoder {
     }
 
     /// The packets of `pcm`, 20 ms each.
+    ///
+    /// # Panics
+    /// When libopus refuses the samples.
     pub fn packets(&mut self, pcm: &[i16]) -> Vec<Vec<u8>> {
         pcm.as_chunks::<PACKET>().0.iter().map(|samples| self.packet(samples)).collect()
     }
