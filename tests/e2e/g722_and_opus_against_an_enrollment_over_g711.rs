@@ -9,7 +9,7 @@ use vouch_dsp::codec::g722::G722;
 
 /// Places a call and gives it as the socket shows it, once there is an answer.
 fn call(daemon: &Daemon, speaker: &str, codec: (u8, &str), payloads: &[Vec<u8>], ticks: u32) -> Value {
-    let id = CodedCall { speaker, codec, payloads, ticks }.place(daemon.sip_port());
+    let id = CodedCall { speaker, codec, payloads, ticks, recorded: false }.place(daemon.sip_port());
     daemon.wait_for(&["result", &id], |answer| answer["status"] != "pending");
     daemon.ask(&["call", &id])
 }
@@ -28,7 +28,13 @@ fn over_opus(daemon: &Daemon, coded: &[u8]) -> Value {
 /// A voice over G.711, for an enrollment on the call itself.
 fn enroll(daemon: &Daemon, talk: &[i16]) {
     let payloads: Vec<_> = mulaw(talk).chunks_exact(160).map(<[u8]>::to_vec).collect();
-    let gateway = CodedCall { speaker: "1001", codec: (0, "PCMU/8000"), payloads: &payloads, ticks: 160 };
+    let gateway = CodedCall {
+        speaker: "1001",
+        codec: (0, "PCMU/8000"),
+        payloads: &payloads,
+        ticks: 160,
+        recorded: false,
+    };
     std::thread::scope(|calls| {
         let placed = calls.spawn(|| gateway.place(daemon.sip_port()));
         let list = daemon.wait_for(&["calls"], |answer| answer[0]["id"].is_string());

@@ -85,6 +85,16 @@ mod tests {
     }
 
     #[test]
+    fn a_sender_whose_clock_drifts_loses_nothing() {
+        // 161 units for every 160 that it sends, and 159.
+        for pace in [161, 159] {
+            let mut clock = StreamClock::default();
+            let gaps = (0..1000_u32).map(|packet| clock.step(packet * pace, 160, 8000));
+            assert!(gaps.into_iter().all(|gap| gap.lost == 0 && gap.pause <= 1), "{pace}");
+        }
+    }
+
+    #[test]
     fn packets_of_any_length_follow_on_one_another() {
         let mut clock = StreamClock::default();
         let mut timestamp = 7;

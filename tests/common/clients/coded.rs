@@ -1,6 +1,6 @@
-//! A gateway that sends the caller's voice on a plain media leg, in a codec of its choice.
+//! A gateway that sends the caller's voice in a codec of its choice, on a plain media leg or a recording session.
 
-use super::recorder::header;
+use super::recorder::{header, session_offer};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,8 @@ pub struct CodedCall<'a> {
     pub payloads: &'a [Vec<u8>],
     /// Units of the RTP clock that each takes.
     pub ticks: u32,
+    /// Whether it is a recording session, in which the agent says nothing.
+    pub recorded: bool,
 }
 
 impl CodedCall<'_> {
@@ -31,7 +33,11 @@ impl CodedCall<'_> {
         let call_id = format!("coded-{}-{}", std::process::id(), local.port());
         let dialog = Dialog { signalling, server, local, call_id, speaker: self.speaker };
 
-        let answer = dialog.invite(&self.offer(media.local_addr().expect("bound above").port()));
+        let port = media.local_addr().expect("bound above").port();
+        let answer = match self.recorded {
+            true => dialog.invite(RECORDING, &self.recording_offer(port, &dialog.call_id)),
+            false => dialog.invite(PLAIN, &self.offer(port)),
+        };
         assert!(answer.starts_with("SIP/2.0 200 "), "the call was refused: {answer}");
         self.talk(&media, SocketAddr::new(server.ip(), media_port(&answer)));
         dialog.hang_up(&answer);
@@ -44,6 +50,16 @@ impl CodedCall<'_> {
             "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
              m=audio {port} RTP/AVP {number}\r\na=rtpmap:{number} {rtpmap}\r\na=ptime:20\r\na=sendonly\r\n"
         )
+    }
+
+    /// The recording session that everybody offers, with this codec alone.
+    fn recording_offer(&self, port: u16, call_id: &str) -> String {
+        let (number, rtpmap) = self.codec;
+        // The agent's port is one that nobody sends from.
+        session_offer(self.speaker, [port, 9], (call_id, "sendonly"))
+            .replace("RTP/AVP 0 8 101", &format!("RTP/AVP {number} 101"))
+            .replace("a=rtpmap:0 PCMU/8000\r\n", &format!("a=rtpmap:{number} {rtpmap}\r\n"))
+            .replace("a=rtpmap:8 PCMA/8000\r\n", "")
     }
 
     /// Sends the payloads in real time (RFC 3550 section 5.1).
@@ -62,6 +78,9 @@ impl CodedCall<'_> {
     }
 }
 
+const PLAIN: &str = "Content-Type: application/sdp\r\n";
+const RECORDING: &str = "Require: siprec\r\nContent-Type: multipart/mixed;boundary=part\r\n";
+
 struct Dialog<'a> {
     signalling: UdpSocket,
     server: SocketAddr,
@@ -72,31 +91,31 @@ struct Dialog<'a> {
 
 impl Dialog<'_> {
     /// Sends the INVITE and acknowledges its final response, which it gives.
-    fn invite(&self, offer: &str) -> String {
-        self.send("INVITE", 1, "", offer);
+    fn invite(&self, headers: &str, offer: &str) -> String {
+        self.send("INVITE", 1, "", (headers, offer));
         let answer = loop {
             let message = self.receive();
             if !message.starts_with("SIP/2.0 1") {
                 break message;
             }
         };
-        self.send("ACK", 1, to_tag(&answer), "");
+        self.send("ACK", 1, to_tag(&answer), ("", ""));
         answer
     }
 
     fn hang_up(&self, answer: &str) {
-        self.send("BYE", 2, to_tag(answer), "");
+        self.send("BYE", 2, to_tag(answer), ("", ""));
         while !self.receive().contains("CSeq: 2 BYE") {}
     }
 
-    fn send(&self, method: &str, number: u32, to_tag: &str, body: &str) {
+    fn send(&self, method: &str, number: u32, to_tag: &str, (headers, body): (&str, &str)) {
         let Self { server, local, call_id, speaker, .. } = self;
         let length = body.len();
         let message = format!(
             "{method} sip:vouch@{server} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{call_id}{number}{method}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:{speaker}@{local}>;tag=coded\r\nTo: <sip:vouch@{server}>{to_tag}\r\n\
              Call-ID: {call_id}\r\nCSeq: {number} {method}\r\nContact: <sip:gateway@{local}>\r\n\
-             Content-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n{body}"
+             {headers}Content-Length: {length}\r\n\r\n{body}"
         );
         self.signalling.send_to(message.as_bytes(), server).expect("loopback takes every packet");
     }
