@@ -6,7 +6,7 @@ use talk::{Leg, Talk};
 use vouch::engine::codec::Codec;
 use vouch::engine::{EmbedJob, Embeddings, Engine, Progress};
 use vouch_dsp::features::Band;
-use vouch_dsp::score::{Comparison, Sample, compare};
+use vouch_dsp::score::{Comparison, Curves, Sample, compare};
 
 #[path = "support/coded.rs"]
 #[allow(unreachable_pub, reason = "shared with other tests")]
@@ -67,7 +67,7 @@ fn verified(engine: &Engine, enrolled: &Embeddings, codec: Codec, person: &str) 
     assert!(progress.net_speech_frames >= 1000, "{codec:?} {progress:?}");
     let wide = enrolled.wide.is_some();
     let test = voice(engine, &leg, EmbedJob { tag: 1, first: 0, frames: 1000, enrollment: false, wide });
-    let figures = compare(&samples(enrolled, 25_000), &samples(&test, 10_000)).unwrap();
+    let figures = compare(&samples(enrolled, 25_000), &samples(&test, 10_000), Curves::shipped()).unwrap();
     eprintln!("{codec:?} {person}: score {:.1} in the {:?} band", figures.score, figures.band);
     Some(figures)
 }
@@ -137,7 +137,7 @@ fn a_codec_change_in_the_stream_keeps_the_speech_for_the_telephone_band() {
     let frames = 1000.min(after.net_speech_frames);
     let test = voice(&engine, &leg, EmbedJob { tag: 1, first: 200, frames, enrollment: false, wide: true });
     assert!(test.wide.is_none());
-    let figures = compare(&samples(&enrolled, 25_000), &samples(&test, 10_000)).unwrap();
+    let figures = compare(&samples(&enrolled, 25_000), &samples(&test, 10_000), Curves::shipped()).unwrap();
     assert!(figures.score >= 90.0, "{figures:?}");
 }
 

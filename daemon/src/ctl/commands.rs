@@ -24,7 +24,7 @@ pub(super) fn run(ctl: Ctl) -> Result<(), CtlError> {
     match command {
         Command::Compare(args) => offline::compare(args, json),
         Command::Trials(args) => offline::trials(args, json),
-        Command::Thresholds => offline::thresholds(json),
+        Command::Thresholds(args) => offline::thresholds(&args, json),
         Command::Capacity => offline::capacity(json),
         command => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -66,7 +66,7 @@ impl Asker {
                 self.enroll_file(&speaker, &files, consent.as_deref()).await
             }
             // These were carried out before there was a runtime.
-            Command::Compare(_) | Command::Trials(_) | Command::Thresholds | Command::Capacity => Ok(()),
+            Command::Compare(_) | Command::Trials(_) | Command::Thresholds(_) | Command::Capacity => Ok(()),
         }
     }
 
