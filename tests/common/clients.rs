@@ -3,6 +3,7 @@
 mod coded;
 mod recorder;
 mod sipp;
+mod wire;
 
 pub use coded::CodedCall;
 pub use recorder::{Recorder, Session, accepted, header, session_offer};

@@ -6,4 +6,5 @@ pub mod daemon;
 pub mod line;
 #[path = "../../daemon/tests/support/opus.rs"]
 pub mod opus;
+pub mod srtp;
 pub mod voices;

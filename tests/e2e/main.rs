@@ -9,3 +9,4 @@ mod g722_and_opus_against_an_enrollment_over_g711;
 mod garbage_and_strangers;
 mod nothing_acknowledged_is_lost;
 mod nothing_personal_is_logged;
+mod secured_calls;

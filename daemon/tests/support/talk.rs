@@ -112,7 +112,7 @@ impl Leg {
         }
         payloads.set(KEYS, Payload::TelephoneEvent { clock_khz: 8 });
         let signalled = Some(self.socket.local_addr().unwrap());
-        let source = MediaSource { signalled, peer: self.to.ip(), payloads, sending };
+        let source = MediaSource { signalled, peer: self.to.ip(), payloads, sending, crypto: None };
         self.engine.set_remote(self.stream, source).unwrap();
     }
 
