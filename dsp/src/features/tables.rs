@@ -51,7 +51,7 @@ pub(super) const fn ln(x: f64) -> f64 {
 }
 
 /// Exponential function, for `x` from -40 to 0.
-pub(super) const fn exp(x: f64) -> f64 {
+pub(crate) const fn exp(x: f64) -> f64 {
     let mut rest = x;
     let mut scale = 1.0;
     while rest < -LN_2 {
