@@ -145,8 +145,10 @@ def main():
     parser.add_argument("--only", choices=detectors.NAMES, nargs="+", default=detectors.NAMES)
     arguments = parser.parse_args()
     heard_by = detectors.chosen(arguments.only, arguments.vouch)
-    for line in (*speech_table(arguments, heard_by), "", *silent_table(arguments, heard_by)):
-        print(line, flush=True)
+    for table in (speech_table, silent_table):
+        for line in table(arguments, heard_by):
+            print(line, flush=True)
+        print()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ fn main() -> io::Result<()> {
     while let Some((count, later)) = rest.split_first_chunk() {
         let count = 2 * u32::from_le_bytes(*count) as usize;
         let (bytes, later) = later.split_at_checked(count).ok_or(io::ErrorKind::UnexpectedEof)?;
-        let pcm: Vec<i16> = bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+        let pcm: Vec<i16> =
+            bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
         io::stdout().write_all(&frames(&pcm))?;
         rest = later;
     }
@@ -24,7 +25,8 @@ fn main() -> io::Result<()> {
 /// One byte for each 25 ms frame that fits. Frames come out a fixed time after they were heard, so silence follows.
 fn frames(pcm: &[i16]) -> Vec<u8> {
     let band = Band::Narrow;
-    let count = (pcm.len() + band.shift_samples()).saturating_sub(band.frame_samples()) / band.shift_samples();
+    let count =
+        (pcm.len() + band.shift_samples()).saturating_sub(band.frame_samples()) / band.shift_samples();
     let mut marks = vec![0; count + 2 * MAX_WAIT_FRAMES];
     let mut listener = Listener::new(band);
     let (first, shifts) = pcm.split_at((band.frame_samples() - band.shift_samples()).min(pcm.len()));

@@ -16,8 +16,8 @@ use crate::sizes::MELS;
 use fft::Complex;
 pub(crate) use log::ln_q20;
 pub(crate) use mel::white_tilt;
-pub(crate) use tables::{exp, fixed};
 use tables::{cos, ln};
+pub(crate) use tables::{exp, fixed};
 
 /// Sampling band of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

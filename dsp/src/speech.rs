@@ -61,6 +61,8 @@ pub(crate) struct Detector {
     first: Option<[i16; BINS]>,
     /// The last step was speech: it takes less to go on than to begin.
     talking: bool,
+    /// Which of the last frames were tones, the newest in the lowest bit.
+    tones: u64,
     /// Steps heard, up to one more than the network looks ahead.
     steps: u8,
 }
@@ -68,9 +70,11 @@ pub(crate) struct Detector {
 /// Distance from the noise floor, Q9, up to which a frame is background: 0.55 neper.
 const BACKGROUND_Q9: i16 = 280;
 /// Log odds, Q12, at which speech begins.
-const BEGIN_Q12: i32 = 0;
+const BEGIN_Q12: i32 = 4_096;
 /// Log odds below which it ends.
-const GO_ON_Q12: i32 = 0;
+const GO_ON_Q12: i32 = -1_600;
+/// Tones among the frames that wait from which on none of them is speech: voices have a few lone lines, cadences many.
+const CADENCE: u32 = 7;
 
 impl Detector {
     pub(crate) const fn new(band: Band) -> Self {
@@ -83,6 +87,7 @@ impl Detector {
             model: Model::new(),
             first: None,
             talking: false,
+            tones: 0,
             steps: 0,
         }
     }
@@ -90,7 +95,9 @@ impl Detector {
     /// Hears the next frame.
     pub(crate) fn hear(&mut self, mel: &LogMel) -> Noticed {
         let distance = self.floor.hear(&average_subbands(mel)[..self.subbands]);
-        let sound = match (self.tone.hear(mel), distance <= BACKGROUND_Q9) {
+        let is_tone = self.tone.hear(mel);
+        self.tones = (self.tones << 1 | u64::from(is_tone)) & ((1 << WAITING) - 1);
+        let sound = match (is_tone, distance <= BACKGROUND_Q9) {
             (_, true) => Sound::Background,
             (true, false) => Sound::Tone,
             (false, false) => Sound::Foreground,
@@ -112,7 +119,8 @@ impl Detector {
             self.steps += 1;
             return None;
         }
-        self.talking = log_odds > if self.talking { GO_ON_Q12 } else { BEGIN_Q12 };
+        let enough = if self.talking { GO_ON_Q12 } else { BEGIN_Q12 };
+        self.talking = log_odds > enough && self.tones.count_ones() < CADENCE;
         Some(self.talking)
     }
 }

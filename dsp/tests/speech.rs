@@ -140,7 +140,7 @@ fn voices_in_steady_noise_still_count_and_their_snr_is_found() {
             eprintln!("{name} at {snr} dB: {heard:.2} s of {clean:.2} s, {quality:?}");
             // White noise buries fricatives, weak endings and echo; what stands out of it has to be there.
             // (libfvad is no yardstick here: it counts white noise of this level itself.)
-            assert!((0.45..1.02).contains(&(heard / clean)), "{name} at {snr} dB: {heard} s of {clean} s");
+            assert!((0.45..1.05).contains(&(heard / clean)), "{name} at {snr} dB: {heard} s of {clean} s");
             let found = f64::from(quality.snr_db.expect("there was a pause"));
             assert!((found - snr).abs() <= 5.0, "{name} at {snr} dB: found {found}");
         }

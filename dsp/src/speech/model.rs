@@ -44,8 +44,12 @@ struct Weights {
 
 static WEIGHTS: Weights = {
     let mut reader = Reader::new(include_bytes!("../../model/netspeech/netspeech.weights"));
-    let weights =
-        Weights { dense: reader.matrix(), input: reader.matrix(), state: reader.matrix(), verdict: reader.matrix() };
+    let weights = Weights {
+        dense: reader.matrix(),
+        input: reader.matrix(),
+        state: reader.matrix(),
+        verdict: reader.matrix(),
+    };
     assert!(reader.is_at_end(), "the weights are of another network");
     weights
 };
@@ -82,7 +86,8 @@ impl Model {
             let (keep, candidate) = (STATE + unit, 2 * STATE + unit);
             let reset_q15 = sigmoid_q15(by_input_q12[unit] + by_state_q12[unit]);
             let keep_q15 = sigmoid_q15(by_input_q12[keep] + by_state_q12[keep]);
-            let candidate_q14 = tanh_q14(by_input_q12[candidate] + product_q15(reset_q15, by_state_q12[candidate]));
+            let candidate_q14 =
+                tanh_q14(by_input_q12[candidate] + product_q15(reset_q15, by_state_q12[candidate]));
             *state = (candidate_q14 + product_q15(keep_q15, i32::from(*state) - candidate_q14)) as i16;
         }
         let [verdict_q12] = WEIGHTS.verdict.times(&self.state_q14, STATE_Q, 12);
