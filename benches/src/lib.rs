@@ -1,5 +1,7 @@
 //! What the benchmarks share: speech-like features without a recording, so that they run anywhere.
 
+pub mod rtp;
+
 use vouch_dsp::features::LogMel;
 use vouch_dsp::network::{Scratch, ScratchSizes, scratch_sizes};
 use vouch_dsp::sizes::MELS;

@@ -1,6 +1,7 @@
 //! The daemon: what it is started with, what it starts, and how it stops.
 
 pub mod args;
+pub mod files;
 mod service;
 
 use crate::api::socket::Socket;
@@ -54,6 +55,7 @@ fn finish(outcome: Result<(), Fault>) -> ExitCode {
 /// Starts everything, says that it is ready, and stops in order on SIGTERM or SIGINT.
 #[tokio::main]
 async fn run(config: Config) -> Result<(), Fault> {
+    files::make_room_for(config.limits.max_calls, config.api.max_connections)?;
     let config = Arc::new(config);
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), Timestamp::now().as_second()));
     let store = {
@@ -101,7 +103,7 @@ fn engine_config(config: &Config) -> EngineConfig {
         max_calls: config.limits.max_calls as usize,
         ports: config.sip.rtp_ports.first()..=config.sip.rtp_ports.last(),
         workers: config.voice.workers as usize,
-        receivers: 1,
+        receivers: EngineConfig::default_receivers(config.limits.max_calls as usize),
     }
 }
 

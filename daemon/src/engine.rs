@@ -10,6 +10,8 @@ pub mod codec;
 mod ear;
 mod error;
 mod jitter;
+mod line;
+mod occupied;
 mod offline;
 mod path;
 mod pool;
@@ -28,13 +30,11 @@ pub use slot::{MAX_STREAMS, STATE_BYTES_PER_CALL};
 pub use stream::{MediaSource, Traffic};
 
 use crate::audio::Recording;
-use crate::sys::media_socket::MediaSocket;
+use crate::sys::media_socket::{Batch, MediaSocket};
 use codec::Codec;
-use nix::sys::epoll::{EpollEvent, EpollFlags};
-use nix::sys::eventfd::EventFd;
+use line::Line;
 use pool::{Pool, relock};
-use receive::Token;
-use slot::{Line, SlotState};
+use slot::SlotState;
 use std::io;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -42,7 +42,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use stream::Stream;
 use vouch_dsp::features::Band;
 use vouch_dsp::listener::Quality;
 use vouch_dsp::network::{Embedding, Network};
@@ -56,11 +55,20 @@ pub struct EngineConfig {
     pub ports: RangeInclusive<u16>,
     /// Threads that make embeddings; [`EngineConfig::default_workers`] where zero.
     pub workers: usize,
-    /// Threads that receive packets; one carries hundreds of calls, and zero counts as one.
+    /// Threads that receive packets; zero counts as one.
     pub receivers: usize,
 }
 
+/// Calls that one receiver carries with ease.
+const CALLS_PER_RECEIVER: usize = 1000;
+
 impl EngineConfig {
+    /// One receiver for each thousand calls, but no more than the box has cores.
+    pub fn default_receivers(max_calls: usize) -> usize {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        max_calls.div_ceil(CALLS_PER_RECEIVER).clamp(1, cores)
+    }
+
     /// One worker less than the box has cores, so that packets never wait for embeddings, but one at least.
     pub fn default_workers() -> usize {
         thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
@@ -198,6 +206,7 @@ impl Engine {
         };
         let mut call = self.pool.slots[index as usize].lock();
         call.open(analysed);
+        self.pool.occupied.enter(index);
         Ok(CallSlot { index, generation: call.generation })
     }
 
@@ -212,9 +221,8 @@ impl Engine {
         local: IpAddr,
         role: StreamRole,
     ) -> Result<(StreamId, u16), EngineError> {
-        let (port, [rtp, rtcp]) = self.bind(local)?;
-        let line = Line { stream: Stream::default(), port, rtp, rtcp };
-        match self.add_line(slot, line, role) {
+        let (port, sockets) = self.bind(local)?;
+        match self.add_line(slot, Line::new(port, sockets), role) {
             Ok(stream) => Ok((stream, port)),
             Err(fault) => {
                 self.pool.free().ports.give_back(port);
@@ -262,7 +270,7 @@ impl Engine {
 
     /// What the call has given so far; `None` when it ended.
     pub fn progress(&self, slot: CallSlot) -> Option<Progress> {
-        self.pool.call(slot).map(|call| call.progress())
+        self.pool.call(slot).map(|mut call| call.progress())
     }
 
     /// Asks to be told, once, when net speech reaches `frames`; at once where it has. A later mark replaces an
@@ -320,6 +328,7 @@ impl Engine {
         }
         self.pool.queue.remove(slot);
         let traffic = call.close();
+        self.pool.occupied.leave(slot.index);
         drop(call);
         relock(&self.pool.stats.ended_calls).add(&traffic);
         let mut free = self.pool.free();
@@ -395,13 +404,6 @@ impl Engine {
     fn add_line(&self, slot: CallSlot, line: Line, role: StreamRole) -> Result<StreamId, EngineError> {
         let mut call = self.call(slot)?;
         let place = call.lines.iter().position(Option::is_none).ok_or(EngineError::TooManyStreams)?;
-        let epoll = self.pool.epoll(slot);
-        for (socket, rtcp) in [(&line.rtp, false), (&line.rtcp, true)] {
-            // What is registered leaves the queue by itself when the socket closes.
-            epoll
-                .add(socket, Token { slot, line: place, rtcp }.event())
-                .map_err(|error| EngineError::Watch(error.into()))?;
-        }
         call.lines[place] = Some(line);
         call.set_role(place, role);
         Ok(StreamId { slot, line: place })
@@ -412,18 +414,15 @@ impl Engine {
 #[derive(Debug)]
 struct Threads {
     pool: Arc<Pool>,
-    wake: EventFd,
     running: Vec<JoinHandle<()>>,
 }
 
 impl Threads {
     fn start(pool: &Arc<Pool>, workers: usize) -> io::Result<Self> {
-        let mut threads = Self { pool: Arc::clone(pool), wake: EventFd::new()?, running: Vec::new() };
-        for receiver in 0..pool.epolls.len() {
-            pool.epolls[receiver].add(&threads.wake, EpollEvent::new(EpollFlags::EPOLLIN, receive::WAKE))?;
-            let waiting = receive::waiting(pool);
-            let body = move |pool: &Pool| receive::run(pool, &pool.epolls[receiver], waiting);
-            threads.spawn(format!("media-{receiver}"), body)?;
+        let mut threads = Self { pool: Arc::clone(pool), running: Vec::new() };
+        for receiver in 0..pool.receivers {
+            let batch = Batch::new();
+            threads.spawn(format!("media-{receiver}"), move |pool| receive::run(pool, receiver, batch))?;
         }
         for worker in 0..workers {
             let bench = worker::Bench::new();
@@ -450,8 +449,7 @@ impl Threads {
 impl Drop for Threads {
     fn drop(&mut self) {
         self.pool.queue.stop();
-        // Only a counter at its limit refuses a write, and then the receivers are awake.
-        let _ = self.wake.write(1);
+        self.pool.occupied.ring();
         for thread in self.running.drain(..) {
             // A thread that panicked has said so on its own.
             let _ = thread.join();

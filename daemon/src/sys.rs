@@ -2,3 +2,4 @@
 
 pub mod inherited;
 pub mod media_socket;
+pub mod priority;

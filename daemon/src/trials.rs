@@ -76,6 +76,9 @@ pub enum OfflineError {
     /// The answer could not be printed.
     #[error("cannot print: {0}")]
     Print(#[from] std::io::Error),
+    /// Nothing can be sent to oneself.
+    #[error("nothing can be measured over loopback: {0}")]
+    Loopback(std::io::Error),
     /// An argument outside its range.
     #[error("{0}")]
     Argument(String),

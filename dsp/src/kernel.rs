@@ -8,7 +8,13 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 pub(crate) mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 /// Outputs whose weights are stored together.
 pub(crate) const LANES: usize = 16;
@@ -93,6 +99,19 @@ pub(crate) struct Walk {
     pub(crate) output_step: usize,
 }
 
+/// How a batch norm walks over its positions, in elements.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NormWalk {
+    /// Channels at each position.
+    pub(crate) channels: usize,
+    /// Positions.
+    pub(crate) positions: usize,
+    /// From a position to the next one in the input.
+    pub(crate) step: usize,
+    /// From a position to the next one in the output.
+    pub(crate) output_step: usize,
+}
+
 /// The implementation that this processor runs, chosen once at start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel(Kind);
@@ -103,16 +122,40 @@ enum Kind {
     Scalar,
     #[cfg(target_arch = "x86_64")]
     Avx2(avx2::Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(avx512::Avx512),
+    #[cfg(target_arch = "aarch64")]
+    Neon(neon::Widening),
+    #[cfg(target_arch = "aarch64")]
+    Dotprod(neon::Dotprod),
 }
 
 impl Kernel {
     /// The fastest kernel of this processor.
     pub fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(proof) = avx2::Avx2::detect() {
-            return Self(Kind::Avx2(proof));
-        }
-        Self::scalar()
+        Self::all().next().unwrap_or(Self::scalar())
+    }
+
+    /// Every kernel that this processor runs, the fastest first.
+    #[cfg(target_arch = "x86_64")]
+    pub fn all() -> impl Iterator<Item = Self> {
+        let avx512 = avx512::Avx512::detect().map(Kind::Avx512);
+        let avx2 = avx2::Avx2::detect().map(Kind::Avx2);
+        [avx512, avx2, Some(Kind::Scalar)].into_iter().flatten().map(Self)
+    }
+
+    /// Every kernel that this processor runs, the fastest first.
+    #[cfg(target_arch = "aarch64")]
+    pub fn all() -> impl Iterator<Item = Self> {
+        let dotprod = neon::Dotprod::detect().map(Kind::Dotprod);
+        let neon = Kind::Neon(neon::Widening);
+        [dotprod, Some(neon), Some(Kind::Scalar)].into_iter().flatten().map(Self)
+    }
+
+    /// Every kernel that this processor runs, the fastest first.
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    pub fn all() -> impl Iterator<Item = Self> {
+        core::iter::once(Self(Kind::Scalar))
     }
 
     /// The plain kernel, the oracle of the others.
@@ -126,6 +169,27 @@ impl Kernel {
             Kind::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(_) => "avx512-vnni",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) => "neon",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Dotprod(_) => "neon-dotprod",
+        }
+    }
+
+    /// Runs plain code compiled for this kernel's instructions: integer loops come out vectorised and give the same
+    /// bits everywhere.
+    pub(crate) fn vectorised<R>(self, work: impl FnOnce() -> R) -> R {
+        match self.0 {
+            Kind::Scalar => work(),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(proof) => proof.vectorised(work),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(proof) => proof.vectorised(work),
+            // NEON is what everything is compiled for.
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) | Kind::Dotprod(_) => work(),
         }
     }
 
@@ -143,6 +207,12 @@ impl Kernel {
             Kind::Scalar => scalar::conv(conv, walk, input, side, output),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(proof) => proof.conv(conv, walk, input, side, output),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(proof) => proof.conv(conv, walk, input, side, output),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(multiply) => neon::conv(multiply, conv, walk, input, (side, output)),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Dotprod(multiply) => neon::conv(multiply, conv, walk, input, (side, output)),
         }
     }
 
@@ -152,6 +222,12 @@ impl Kernel {
             Kind::Scalar => scalar::conv_wide(conv, walk, input, output),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(proof) => proof.conv_wide(conv, walk, input, output),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(proof) => proof.conv_wide(conv, walk, input, output),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(multiply) => neon::conv_wide(multiply, conv, walk, input, output),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Dotprod(multiply) => neon::conv_wide(multiply, conv, walk, input, output),
         }
     }
 
@@ -161,15 +237,23 @@ impl Kernel {
             Kind::Scalar => scalar::conv_input(conv, walk, input, output),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(proof) => proof.conv_input(conv, walk, input, output),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(proof) => proof.conv_input(conv, walk, input, output),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) | Kind::Dotprod(_) => neon::conv_input(conv, walk, input, output),
         }
     }
 
-    /// Batch norm and ReLU of one position: 16-bit values in, 7-bit activations out.
-    pub(crate) fn norm(self, norm: &Norm<'_>, input: &[i16], output: &mut [u8]) {
+    /// Batch norm and ReLU: 16-bit values in, 7-bit activations out.
+    pub(crate) fn norm(self, norm: &Norm<'_>, walk: &NormWalk, input: &[i16], output: &mut [u8]) {
         match self.0 {
-            Kind::Scalar => scalar::norm(norm, input, output),
+            Kind::Scalar => scalar::norm(norm, walk, input, output),
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2(proof) => proof.norm(norm, input, output),
+            Kind::Avx2(proof) => proof.norm(norm, walk, input, output),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(proof) => proof.norm(norm, walk, input, output),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) | Kind::Dotprod(_) => neon::norm(norm, walk, input, output),
         }
     }
 }

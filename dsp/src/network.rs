@@ -15,15 +15,17 @@ mod input;
 mod layers;
 mod matrix;
 mod pool;
+mod work;
 
 pub use blob::LayerName;
+pub use work::{Part, Work};
 
 use crate::features::{Band, LogMel};
 use crate::kernel::{Kernel, Walk};
 use crate::sizes::{EMBEDDING, MAX_FRAMES, MIN_FRAMES};
 use blob::Blob;
 use core::fmt;
-use layers::{HEAD_WIDTH, Model, WIDEST};
+use layers::{HEAD_WIDTH, Model, TDNN_TAPS, WIDEST};
 
 /// Unit-length speaker embedding, Q15.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,17 +49,40 @@ pub struct Scratch<'a> {
     pub wide: &'a mut [i16],
 }
 
-/// Scratch that [`Network::embed`] needs for up to `frames` frames: about 6.3 kB a frame, 19 MB for 30 s.
+/// Frames that go through the head together: the scratch of the head is bounded by it, and at most one window more than
+/// a frame in fifty is computed twice.
+const WINDOW: usize = 1000;
+/// Frames before and after a window that its outputs depend on. Even, as positions are.
+const HALO: usize = head::REACH + TDNN_TAPS / 2;
+const _: () = assert!(WINDOW.is_multiple_of(2) && HALO.is_multiple_of(2));
+
+/// Scratch that [`Network::embed`] needs for up to `frames` frames: 5.6 MB for the head of 10 s and more, and about
+/// 1.1 kB a frame.
 pub const fn scratch_sizes(frames: usize) -> ScratchSizes {
     let positions = positions(frames);
+    let window = min(frames, WINDOW + 2 * HALO);
     ScratchSizes {
-        narrow: max(head::narrow_len(frames), dense::narrow_len(positions)),
-        wide: max(head::wide_len(frames), dense::wide_len(positions)),
+        narrow: LINE + max(head::narrow_len(window), dense::narrow_len(positions)),
+        wide: LINE + dense::wide_len(positions) + head::wide_len(window),
     }
+}
+
+/// Bytes of a line of the processor's cache, as large as its widest register: maps begin at one, because loads that
+/// cross lines cost twice.
+const LINE: usize = 64;
+
+/// The part of a slice that begins at a line.
+fn aligned<T>(slice: &mut [T]) -> &mut [T] {
+    let skipped = slice.as_ptr().align_offset(LINE).min(slice.len());
+    &mut slice[skipped..]
 }
 
 const fn max(a: usize, b: usize) -> usize {
     if a > b { a } else { b }
+}
+
+const fn min(a: usize, b: usize) -> usize {
+    if a < b { a } else { b }
 }
 
 /// Positions of the dense blocks: every second frame.
@@ -161,6 +186,11 @@ impl<'m> Network<'m> {
         self.kernel.name()
     }
 
+    /// Multiplications and additions of an embedding of some frames.
+    pub fn work(&self, frames: usize, band: Band) -> Work {
+        Work::of(&self.model, frames, band)
+    }
+
     /// Version of the model, stored with every voiceprint.
     pub fn version(&self) -> u32 {
         self.version
@@ -177,19 +207,65 @@ impl<'m> Network<'m> {
         band: Band,
         scratch: &mut Scratch<'_>,
     ) -> Result<Embedding, EmbedError> {
-        let sizes = check(frames.len(), scratch)?;
-        let (narrow, wide) = (&mut scratch.narrow[..sizes.narrow], &mut scratch.wide[..sizes.wide]);
-        input::fill(frames, band, wide);
-        let (from, free) = head::run(self.kernel, &self.model, frames.len(), narrow, wide);
-        let map = &mut wide[..dense::wide_len(positions(frames.len()))];
-        self.halve_frames(from, map);
-        for block in &self.model.blocks {
-            dense::run(self.kernel, block, free, map);
-        }
-        Ok(pool::run(&self.model, map))
+        self.embed_in_parts(frames, band, scratch, |_| {})
     }
 
-    /// The convolution over time between head and blocks, with its ReLU.
+    /// As [`Self::embed`]; `done` is told after each part, for those who measure.
+    ///
+    /// # Errors
+    /// As [`Self::embed`].
+    pub fn embed_in_parts(
+        &self,
+        frames: &[LogMel],
+        band: Band,
+        scratch: &mut Scratch<'_>,
+        mut done: impl FnMut(Part),
+    ) -> Result<Embedding, EmbedError> {
+        let sizes = check(frames.len(), scratch)?;
+        let narrow = aligned(&mut scratch.narrow[..sizes.narrow]);
+        let wide = aligned(&mut scratch.wide[..sizes.wide]);
+        let (map, wide) = wide.split_at_mut(dense::wide_len(positions(frames.len())));
+        self.run_head(frames, band, WINDOW, (narrow, wide), map);
+        done(Part::Head);
+        for block in &self.model.blocks {
+            dense::run(self.kernel, block, narrow, map);
+        }
+        done(Part::Blocks);
+        let embedding = self.kernel.vectorised(
+            #[inline(always)]
+            || pool::run(&self.model, map),
+        );
+        done(Part::Pool);
+        Ok(embedding)
+    }
+
+    /// Head and halving, window by window (an even number of frames) so that their scratch is bounded.
+    fn run_head(
+        &self,
+        frames: &[LogMel],
+        band: Band,
+        window: usize,
+        (narrow, wide): (&mut [u8], &mut [i16]),
+        map: &mut [i16],
+    ) {
+        let means = self.kernel.vectorised(
+            #[inline(always)]
+            || input::means(frames),
+        );
+        for (index, outputs) in map.chunks_mut(window / 2 * WIDEST).enumerate() {
+            let from = (index * window).saturating_sub(HALO);
+            let to = frames.len().min((index + 1) * window + HALO);
+            let heard = &frames[from..to];
+            self.kernel.vectorised(
+                #[inline(always)]
+                || input::fill(heard, &means, band, wide),
+            );
+            let rows = head::run(self.kernel, &self.model, (band, heard.len()), narrow, wide);
+            self.halve_frames(&rows[(index * window - from) * HEAD_WIDTH..], outputs);
+        }
+    }
+
+    /// The convolution over time between head and blocks, with its ReLU; `from` begins two frames before the first output.
     fn halve_frames(&self, from: &[u8], map: &mut [i16]) {
         let conv = &self.model.tdnn;
         let positions = map.len() / WIDEST;
@@ -215,4 +291,34 @@ fn check(frames: usize, scratch: &Scratch<'_>) -> Result<ScratchSizes, EmbedErro
         return Err(EmbedError::ScratchTooSmall);
     }
     Ok(sizes)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec;
+
+    /// Where the head's windows meet nothing may show.
+    #[test]
+    fn windows_change_nothing() {
+        let blob = include_bytes!("../model/campplus.vouchnet");
+        let network = Network::load(blob).expect("the committed model is whole");
+        let frames: std::vec::Vec<LogMel> = (0..331)
+            .map(|f: i32| core::array::from_fn(|m| (f * f % 977 * 7 + 31 * m as i32) as i16))
+            .collect();
+        let head = |band: Band, window: usize| {
+            let mut narrow = vec![0x55; head::narrow_len(frames.len())];
+            let mut wide = vec![0x55; head::wide_len(frames.len())];
+            let mut map = vec![0; dense::wide_len(positions(frames.len()))];
+            network.run_head(&frames, band, window, (&mut narrow, &mut wide), &mut map);
+            map
+        };
+        for band in [Band::Narrow, Band::Wide] {
+            let whole = head(band, 400);
+            for window in [50, 110, 330] {
+                assert_eq!(head(band, window), whole, "{band:?}, {window}");
+            }
+        }
+    }
 }

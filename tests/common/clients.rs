@@ -3,7 +3,7 @@
 mod recorder;
 mod sipp;
 
-pub use recorder::{Recorder, Session, header};
+pub use recorder::{Recorder, Session, accepted, header, session_offer};
 pub use sipp::{Leg, LegCall, sipp_is_there};
 
 use std::net::UdpSocket;

@@ -15,7 +15,7 @@ pub enum EngineError {
     /// No pair of ports in the range.
     #[error("the ports {}-{} hold no even port followed by an odd one", .0.start(), .0.end())]
     NoPorts(RangeInclusive<u16>),
-    /// The system gave no thread or no event queue.
+    /// The system gave no thread.
     #[error("the engine cannot start: {0}")]
     Start(#[source] io::Error),
     /// All slots are taken.
@@ -39,9 +39,6 @@ pub enum EngineError {
         #[source]
         cause: io::Error,
     },
-    /// The system does not watch the sockets.
-    #[error("the media sockets cannot be watched: {0}")]
-    Watch(#[source] io::Error),
     /// Two embeddings of this call wait or were not fetched yet.
     #[error("two embeddings of this call are already under way")]
     Busy,

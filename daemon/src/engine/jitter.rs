@@ -75,6 +75,8 @@ impl JitterCounts {
 #[derive(Debug)]
 pub(super) struct JitterBuffer {
     waiting: [Option<Waiting>; CAPACITY],
+    /// How many packets wait.
+    count: usize,
     payloads: Box<[u8]>,
     timeline: Option<Timeline>,
     stranger: Option<Waiting>,
@@ -113,6 +115,7 @@ impl JitterBuffer {
     pub(super) fn new() -> Self {
         Self {
             waiting: [None; CAPACITY],
+            count: 0,
             payloads: vec![0; PAYLOAD_BYTES].into_boxed_slice(),
             timeline: None,
             stranger: None,
@@ -139,6 +142,7 @@ impl JitterBuffer {
                 self.counts.duplicates += 1;
             } else {
                 self.waiting[place] = Some(self.keep(place, packet, now));
+                self.count += 1;
                 timeline.newest = timeline.newest.max(number);
             }
         }
@@ -149,7 +153,9 @@ impl JitterBuffer {
     /// Gives up what has been missing for [`PATIENCE`]; `out` gets what waited for it.
     pub(super) fn tick(&mut self, now: Instant, out: &mut impl FnMut(Ordered<'_>)) {
         let Some(mut timeline) = self.timeline else { return };
-        while self.oldest_arrival().is_some_and(|oldest| now.saturating_duration_since(oldest) >= PATIENCE) {
+        while self.count > 0
+            && self.oldest_arrival().is_some_and(|oldest| now.saturating_duration_since(oldest) >= PATIENCE)
+        {
             self.release_first(&mut timeline, out);
             self.release_due(&mut timeline, out);
         }
@@ -167,7 +173,7 @@ impl JitterBuffer {
 
     /// Whether packets wait, so that [`Self::tick`] will have work.
     pub(super) fn is_waiting(&self) -> bool {
-        self.oldest_arrival().is_some()
+        self.count > 0
     }
 
     /// What became of the packets so far.
@@ -181,6 +187,7 @@ impl JitterBuffer {
             self.payloads.fill(0);
         }
         self.waiting = [None; CAPACITY];
+        self.count = 0;
         self.timeline = None;
         self.stranger = None;
         self.counts = JitterCounts::default();
@@ -213,7 +220,7 @@ impl JitterBuffer {
     fn release_due(&mut self, timeline: &mut Timeline, out: &mut impl FnMut(Ordered<'_>)) {
         loop {
             let in_sequence = !timeline.settling && self.waiting[place_of(timeline.next)].is_some();
-            if !in_sequence && self.waiting.iter().flatten().count() < REORDER_PACKETS {
+            if !in_sequence && self.count < REORDER_PACKETS {
                 return;
             }
             self.release_first(timeline, out);
@@ -228,6 +235,7 @@ impl JitterBuffer {
         else {
             return;
         };
+        self.count -= 1;
         self.counts.lost += timeline.skip_to(number);
         out(Ordered {
             lost_before: timeline.skipped,
@@ -261,6 +269,7 @@ impl JitterBuffer {
         self.payloads
             .copy_within(STRANGER * MAX_PAYLOAD..STRANGER * MAX_PAYLOAD + first.length, place * MAX_PAYLOAD);
         self.waiting[place] = Some(first);
+        self.count = 1;
         self.timeline = Some(timeline);
         self.counts.restarts += 1;
     }

@@ -1,11 +1,11 @@
 //! What all threads of the engine share: the slots, the ports, the workers' queue, and who is told of changes.
 
 use super::EngineError;
+use super::occupied::Occupied;
 use super::ports::PortPool;
 use super::slot::{Slot, SlotState};
 use super::stream::Traffic;
 use super::{CallSlot, EngineConfig};
-use nix::sys::epoll::{Epoll, EpollCreateFlags};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -20,8 +20,9 @@ pub(super) struct Pool {
     pub(super) queue: JobQueue,
     pub(super) changes: Changes,
     pub(super) stats: Stats,
-    /// One for each receiver; slot `i` is heard by receiver `i` modulo their number.
-    pub(super) epolls: Box<[Epoll]>,
+    pub(super) occupied: Occupied,
+    /// How many there are; slot `i` is heard by receiver `i` modulo their number.
+    pub(super) receivers: u32,
     free: Mutex<Free>,
 }
 
@@ -50,17 +51,14 @@ impl Pool {
         if ports.len() == 0 {
             return Err(EngineError::NoPorts(config.ports.clone()));
         }
-        let epolls = (0..config.receivers.max(1))
-            .map(|_| Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC))
-            .collect::<nix::Result<_>>()
-            .map_err(|error| EngineError::Start(error.into()))?;
         Ok(Self {
             slots: (0..slots).map(|_| Slot::new()).collect(),
             network,
             queue: JobQueue::new(config.max_calls),
             changes: Changes::new(config.max_calls),
             stats: Stats::default(),
-            epolls,
+            occupied: Occupied::new(config.max_calls),
+            receivers: config.receivers.clamp(1, config.max_calls) as u32,
             free: Mutex::new(Free { slots: (0..slots).collect(), ports }),
         })
     }
@@ -73,11 +71,6 @@ impl Pool {
 
     pub(super) fn free(&self) -> MutexGuard<'_, Free> {
         relock(&self.free)
-    }
-
-    /// The receiver of a slot.
-    pub(super) fn epoll(&self, slot: CallSlot) -> &Epoll {
-        &self.epolls[slot.index as usize % self.epolls.len()]
     }
 }
 

@@ -1,12 +1,13 @@
 //! One place for a call: its streams, its ear, and the embeddings asked for.
 
 use super::ear::{EAR_BYTES, Ear};
-use super::stream::{MediaSource, Stream, Traffic};
+use super::line::{BURST, Line};
+use super::stream::{MediaSource, Traffic};
 use super::{EmbedJob, EmbedOutcome, EngineError, Progress, StreamRole};
-use crate::sys::media_socket::MediaSocket;
+use crate::sys::media_socket::Batch;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 use vouch_dsp::features::{Band, LogMel};
 use vouch_dsp::sizes::{MAX_FRAMES, MIN_FRAMES};
@@ -41,15 +42,6 @@ pub(super) struct SlotState {
     faulted: bool,
 }
 
-/// A stream with its sockets.
-#[derive(Debug)]
-pub(super) struct Line {
-    pub(super) stream: Stream,
-    pub(super) port: u16,
-    pub(super) rtp: MediaSocket,
-    pub(super) rtcp: MediaSocket,
-}
-
 /// Embeddings asked for, being made, and made.
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
@@ -77,12 +69,23 @@ impl Slot {
 
     /// The slot, whoever uses it. A panic elsewhere while it was held makes an error of that call alone.
     pub(super) fn lock(&self) -> MutexGuard<'_, SlotState> {
-        self.0.lock().unwrap_or_else(|poisoned| {
-            self.0.clear_poison();
-            let mut call = poisoned.into_inner();
-            call.faulted = true;
-            call
-        })
+        self.0.lock().unwrap_or_else(|poisoned| self.mend(poisoned))
+    }
+
+    /// The slot, unless somebody uses it just now.
+    pub(super) fn try_lock(&self) -> Option<MutexGuard<'_, SlotState>> {
+        match self.0.try_lock() {
+            Ok(call) => Some(call),
+            Err(TryLockError::WouldBlock) => None,
+            Err(TryLockError::Poisoned(poisoned)) => Some(self.mend(poisoned)),
+        }
+    }
+
+    fn mend<'a>(&self, poisoned: PoisonError<MutexGuard<'a, SlotState>>) -> MutexGuard<'a, SlotState> {
+        self.0.clear_poison();
+        let mut call = poisoned.into_inner();
+        call.faulted = true;
+        call
     }
 }
 
@@ -110,6 +113,7 @@ impl SlotState {
     pub(super) fn close(&mut self) -> Traffic {
         let mut traffic = Traffic::default();
         self.forget();
+        self.refresh();
         for line in self.lines.iter_mut().filter_map(Option::take) {
             traffic.add(&line.stream.traffic);
         }
@@ -131,6 +135,7 @@ impl SlotState {
         if !analysed {
             self.forget();
         }
+        self.mute_the_unheard();
     }
 
     pub(super) fn set_role(&mut self, line: usize, role: StreamRole) {
@@ -143,6 +148,7 @@ impl SlotState {
             self.forget();
             self.caller = caller;
         }
+        self.mute_the_unheard();
     }
 
     /// Applies what the SDP says of a line. What is sent during a hold is no loss.
@@ -153,11 +159,43 @@ impl SlotState {
             ear.interrupt(&stream.payloads, now);
         }
         stream.set_source(source);
+        self.mute_the_unheard();
     }
 
     pub(super) fn restart(&mut self) {
         self.ear.restart();
         self.drop_jobs();
+    }
+
+    /// Takes what came on the lines that are heard; with `all`, on those that are not and on the RTCP ports too.
+    pub(super) fn receive(&mut self, batch: &mut Batch, all: bool, now: Instant) {
+        for place in 0..MAX_STREAMS {
+            let Some(line) = self.lines[place].as_mut() else { continue };
+            if all {
+                // What a report says of the stream comes after the packets before it.
+                line.refresh(now);
+                line.take_rtcp(batch);
+            }
+            if all || !line.is_muted() {
+                self.receive_rtp(place, batch, now);
+            }
+        }
+    }
+
+    fn receive_rtp(&mut self, place: usize, batch: &mut Batch, now: Instant) {
+        for _ in 0..BURST {
+            let Some(line) = self.lines[place].as_mut() else { return };
+            let more = line.receive(batch);
+            for datagram in batch.datagrams() {
+                match (datagram.truncated, self.lines[place].as_mut()) {
+                    (true, Some(line)) => line.stream.traffic.malformed += 1,
+                    _ => self.take_rtp(place, datagram.bytes, datagram.from, now),
+                }
+            }
+            if !more {
+                return;
+            }
+        }
     }
 
     /// Takes a datagram from a line's RTP port.
@@ -208,7 +246,8 @@ impl SlotState {
         traffic
     }
 
-    pub(super) fn progress(&self) -> Progress {
+    pub(super) fn progress(&mut self) -> Progress {
+        self.refresh();
         let facts = self.ear.facts();
         let caller = self.caller.and_then(|caller| self.lines[caller].as_ref()).map(|line| &line.stream);
         let mut traffic = self.ear.traffic();
@@ -273,6 +312,23 @@ impl SlotState {
             let _ = self.jobs.done.push_back(outcome);
         }
         self.jobs.must_queue()
+    }
+
+    /// Has the kernel drop the packets that nobody would hear, of all lines but the caller's, on hold, of a caller who
+    /// must not be analysed; and deliver the others.
+    fn mute_the_unheard(&mut self) {
+        let now = Instant::now();
+        for (place, line) in self.lines.iter_mut().enumerate() {
+            let Some(line) = line else { continue };
+            let heard = self.caller == Some(place) && self.analysed && line.stream.sending;
+            line.set_muted(!heard, now);
+        }
+    }
+
+    /// Brings the counts of all lines up to date.
+    fn refresh(&mut self) {
+        let now = Instant::now();
+        self.lines.iter_mut().flatten().for_each(|line| line.refresh(now));
     }
 
     fn forget(&mut self) {

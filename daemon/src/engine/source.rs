@@ -36,6 +36,11 @@ impl SourceRule {
         old.filter(same).unwrap_or(self)
     }
 
+    /// The address that is heard.
+    pub(super) fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// Whether the address, whatever the port, is the stream's: all that is asked of RTCP.
     pub(super) fn is_known(&self, from: SocketAddr) -> bool {
         from.ip().to_canonical() == self.address

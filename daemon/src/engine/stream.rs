@@ -80,6 +80,21 @@ impl Stream {
         self.sending = source.sending;
     }
 
+    /// Address that the packets come from, once it is known.
+    pub(super) fn source(&self) -> Option<IpAddr> {
+        self.rule.as_ref().map(SourceRule::address)
+    }
+
+    /// Counts packets that nobody wanted to see.
+    pub(super) fn passed_by(&mut self, packets: u64, now: Instant) {
+        self.traffic.packets += packets;
+        self.traffic.unheard += packets;
+        if packets > 0 {
+            self.last_packet = Some(now);
+            self.said_goodbye = false;
+        }
+    }
+
     /// Takes a datagram from the RTP port; gives the packet in it if it belongs to the stream.
     pub(super) fn take_rtp<'a>(
         &mut self,

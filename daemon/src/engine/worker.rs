@@ -3,6 +3,7 @@
 use super::pool::Pool;
 use super::slot::StartedJob;
 use super::{CallSlot, EmbedFault, EmbedOutcome};
+use crate::sys::priority::be_nice;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -18,8 +19,15 @@ pub(super) struct Bench {
     wide: Box<[i16]>,
 }
 
-/// Runs one worker until the engine stops.
+/// Niceness of a worker: packets are received first, and the gateway on the same box is served first, while a worker
+/// still gets a tenth of a processor that somebody else wants whole.
+const NICENESS: u8 = 10;
+
+/// Runs one worker until the engine stops. Who asked first is served first; a call stands in the queue once.
 pub(super) fn run(pool: &Pool, mut bench: Bench) {
+    if let Err(error) = be_nice(NICENESS) {
+        tracing::warn!(%error, "embeddings are made at the priority of everything else");
+    }
     while let Some(slot) = pool.queue.pop() {
         let Some(started) = start(pool, slot, &mut bench) else { continue };
         let began = Instant::now();

@@ -5,8 +5,10 @@
 //! [`super::scalar`], so that the results are the same bits.
 #![allow(unsafe_code)]
 
+use super::x86::Features;
 use super::{
-    Conv, GROUP, I16s, I32s, INPUT_SPAN, INPUT_TAPS, InputConv, LANES, Norm, Requant, SIDE_BITS, TOP, Walk,
+    Conv, GROUP, I16s, I32s, INPUT_SPAN, INPUT_TAPS, InputConv, LANES, Norm, NormWalk, Requant, SIDE_BITS,
+    TOP, Walk,
 };
 use core::arch::x86_64::*;
 
@@ -18,25 +20,23 @@ const POSITIONS: usize = 4;
 pub(crate) struct Avx2(());
 
 impl Avx2 {
-    /// Asks the processor, and whether the operating system saves the wide registers (Intel SDM volume 1, 14.7.1).
-    pub(crate) fn detect() -> Option<Self> {
-        const OSXSAVE: u32 = 1 << 27;
-        const AVX: u32 = 1 << 28;
-        const AVX2: u32 = 1 << 5;
-        const SSE_AND_AVX_STATE: u64 = 0b110;
-        let known = __cpuid(0).eax >= 7;
-        let first = __cpuid(1).ecx;
-        if !known || first & OSXSAVE == 0 || first & AVX == 0 {
-            return None;
+    /// Asks the processor.
+    pub(super) fn detect() -> Option<Self> {
+        Features::detect().avx2.then_some(Self(()))
+    }
+
+    /// See [`super::Kernel::vectorised`].
+    pub(super) fn vectorised<R>(self, work: impl FnOnce() -> R) -> R {
+        #[target_feature(enable = "avx2")]
+        fn run<R>(work: impl FnOnce() -> R) -> R {
+            work()
         }
-        // SAFETY: OSXSAVE says that the instruction is enabled.
-        let state = unsafe { saved_state() };
-        let found = state & SSE_AND_AVX_STATE == SSE_AND_AVX_STATE && __cpuid_count(7, 0).ebx & AVX2 != 0;
-        found.then_some(Self(()))
+        // SAFETY: `self` proves that the processor has AVX2.
+        unsafe { run(work) }
     }
 
     /// See [`super::Kernel::conv`].
-    pub(crate) fn conv(
+    pub(super) fn conv(
         self,
         conv: &Conv<'_>,
         walk: &Walk,
@@ -49,28 +49,22 @@ impl Avx2 {
     }
 
     /// See [`super::Kernel::conv_wide`].
-    pub(crate) fn conv_wide(self, conv: &Conv<'_>, walk: &Walk, input: &[u8], output: &mut [i16]) {
+    pub(super) fn conv_wide(self, conv: &Conv<'_>, walk: &Walk, input: &[u8], output: &mut [i16]) {
         // SAFETY: `self` proves that the processor has AVX2.
         unsafe { convolve(conv, walk, input, &mut Wide { walk, output }) }
     }
 
     /// See [`super::Kernel::conv_input`].
-    pub(crate) fn conv_input(self, conv: &InputConv<'_>, walk: &Walk, input: &[i16], output: &mut [u8]) {
+    pub(super) fn conv_input(self, conv: &InputConv<'_>, walk: &Walk, input: &[i16], output: &mut [u8]) {
         // SAFETY: `self` proves that the processor has AVX2.
         unsafe { convolve_input(conv, walk, input, output) }
     }
 
     /// See [`super::Kernel::norm`].
-    pub(crate) fn norm(self, norm: &Norm<'_>, input: &[i16], output: &mut [u8]) {
+    pub(super) fn norm(self, norm: &Norm<'_>, walk: &NormWalk, input: &[i16], output: &mut [u8]) {
         // SAFETY: `self` proves that the processor has AVX2.
-        unsafe { normalise(norm, input, output) }
+        unsafe { normalise(norm, walk, input, output) }
     }
-}
-
-#[target_feature(enable = "xsave")]
-fn saved_state() -> u64 {
-    // SAFETY: register 0 exists wherever XGETBV is enabled, and the caller made sure of that.
-    unsafe { _xgetbv(0) }
 }
 
 /// Where the requantised values of 16 outputs at one position go.
@@ -208,23 +202,28 @@ fn convolve_input(conv: &InputConv<'_>, walk: &Walk, input: &[i16], output: &mut
 }
 
 #[target_feature(enable = "avx2")]
-fn normalise(norm: &Norm<'_>, input: &[i16], output: &mut [u8]) {
+fn normalise(norm: &Norm<'_>, walk: &NormWalk, input: &[i16], output: &mut [u8]) {
     let shift = _mm_cvtsi32_si128(norm.shift as i32);
-    let whole = input.len().min(output.len()) / LANES * LANES;
+    let whole = walk.channels / LANES * LANES;
     for at in (0..whole).step_by(LANES) {
-        let values = load_i16(block_of(&input[at..]));
         let gains = load(norm.gain.0[at..at + LANES].as_flattened());
         let offsets = load_offsets(&norm.offset.0[at..at + LANES]);
-        let (low, high) = (_mm256_mullo_epi16(values, gains), _mm256_mulhi_epi16(values, gains));
-        // Outputs 0-3 and 8-11, then 4-7 and 12-15: the order in which packing puts them right again.
-        let even = _mm256_add_epi32(_mm256_unpacklo_epi16(low, high), offsets.0);
-        let odd = _mm256_add_epi32(_mm256_unpackhi_epi16(low, high), offsets.1);
-        let (even, odd) = (_mm256_sra_epi32(even, shift), _mm256_sra_epi32(odd, shift));
-        store_top(_mm256_packs_epi32(even, odd), &mut output[at..]);
+        for position in 0..walk.positions {
+            let values = load_i16(block_of(&input[position * walk.step + at..]));
+            let (low, high) = (_mm256_mullo_epi16(values, gains), _mm256_mulhi_epi16(values, gains));
+            // Outputs 0-3 and 8-11, then 4-7 and 12-15: the order in which packing puts them right again.
+            let even = _mm256_add_epi32(_mm256_unpacklo_epi16(low, high), offsets.0);
+            let odd = _mm256_add_epi32(_mm256_unpackhi_epi16(low, high), offsets.1);
+            let (even, odd) = (_mm256_sra_epi32(even, shift), _mm256_sra_epi32(odd, shift));
+            store_top(_mm256_packs_epi32(even, odd), &mut output[position * walk.output_step + at..]);
+        }
     }
     let rest =
         Norm { gain: I16s(&norm.gain.0[whole..]), offset: I32s(&norm.offset.0[whole..]), shift: norm.shift };
-    super::scalar::norm(&rest, &input[whole..], &mut output[whole..]);
+    let walk = NormWalk { channels: walk.channels - whole, ..*walk };
+    if walk.channels > 0 && walk.positions > 0 {
+        super::scalar::norm(&rest, &walk, &input[whole..], &mut output[whole..]);
+    }
 }
 
 /// Bias and multipliers of 16 outputs.

@@ -1,6 +1,8 @@
 //! The oracle: plain loops, kept simple on purpose and never optimised.
 
-use super::{Conv, GROUP, INPUT_SPAN, INPUT_TAPS, InputConv, LANES, Norm, Requant, SIDE_BITS, TOP, Walk};
+use super::{
+    Conv, GROUP, INPUT_SPAN, INPUT_TAPS, InputConv, LANES, Norm, NormWalk, Requant, SIDE_BITS, TOP, Walk,
+};
 
 /// See [`super::Kernel::conv`].
 pub(crate) fn conv(conv: &Conv<'_>, walk: &Walk, input: &[u8], side: Option<&[i16]>, output: &mut [u8]) {
@@ -53,16 +55,20 @@ pub(crate) fn conv_input(conv: &InputConv<'_>, walk: &Walk, input: &[i16], outpu
 }
 
 /// See [`super::Kernel::norm`].
-pub(crate) fn norm(norm: &Norm<'_>, input: &[i16], output: &mut [u8]) {
-    for (channel, (&value, output)) in input.iter().zip(output).enumerate() {
-        *output = normalised(norm, channel, value).clamp(0, TOP) as u8;
+pub(crate) fn norm(norm: &Norm<'_>, walk: &NormWalk, input: &[i16], output: &mut [u8]) {
+    for position in 0..walk.positions {
+        for channel in 0..walk.channels {
+            let value = input[position * walk.step + channel];
+            let value = normalised(value, norm.gain.at(channel), norm.offset.at(channel), norm.shift);
+            output[position * walk.output_step + channel] = value.clamp(0, TOP) as u8;
+        }
     }
 }
 
 /// A batch norm's output before it is clamped.
-pub(crate) fn normalised(norm: &Norm<'_>, channel: usize, value: i16) -> i32 {
-    let product = i32::from(value) * i32::from(norm.gain.at(channel));
-    product.wrapping_add(norm.offset.at(channel)) >> norm.shift
+#[inline(always)]
+pub(crate) fn normalised(value: i16, gain: i16, offset: i32, shift: u32) -> i32 {
+    (i32::from(value) * i32::from(gain)).wrapping_add(offset) >> shift
 }
 
 /// `((sum + bias) * multiplier + half) >> shift`: the low 32 bits, which are all of it for any real layer.

@@ -74,7 +74,7 @@ impl Case {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let shape = (1..4usize, 1..12usize, 1..4usize, 0..11usize);
+    let shape = (1..4usize, 1..12usize, 1..4usize, 0..31usize);
     let steps = (0..70usize, 0..70usize, 0..20usize);
     // Multipliers of real layers, and any that fits.
     let requant = (1..=32u32, prop_oneof![Just(1 << 14), Just(1 << 24), Just(i32::MAX)]);
@@ -100,7 +100,10 @@ proptest! {
 
     #[test]
     fn convolutions_give_the_same_bits(case in case(), with_side in any::<bool>()) {
-        prop_assert_eq!(case.run(Kernel::detect(), with_side), case.run(Kernel::scalar(), with_side));
+        let expected = case.run(Kernel::scalar(), with_side);
+        for kernel in Kernel::all() {
+            prop_assert_eq!(&case.run(kernel, with_side), &expected, "{}", kernel.name());
+        }
     }
 
     #[test]
@@ -117,22 +120,31 @@ proptest! {
             kernel.conv_input(&conv, &walk, &input, &mut output);
             output
         };
-        prop_assert_eq!(run(Kernel::detect()), run(Kernel::scalar()));
+        for kernel in Kernel::all() {
+            prop_assert_eq!(run(kernel), run(Kernel::scalar()), "{}", kernel.name());
+        }
     }
 
     #[test]
-    fn norms_give_the_same_bits(channels in 0..80usize, shift in 0..32u32, seed in any::<u64>()) {
+    fn norms_give_the_same_bits(
+        (channels, positions, gaps) in (0..80usize, 0..6usize, (0..9usize, 0..9usize)),
+        shift in 0..32u32,
+        seed in any::<u64>(),
+    ) {
         let mut source = Source(seed);
         let gain: Vec<[u8; 2]> = source.halves(channels).into_iter().map(i16::to_le_bytes).collect();
         let offset = source.words(channels, i32::MAX);
-        let input = source.halves(channels);
+        let walk = NormWalk { channels, positions, step: channels + gaps.0, output_step: channels + gaps.1 };
+        let input = source.halves(positions * walk.step);
         let norm = Norm { gain: I16s(&gain), offset: I32s(&offset), shift };
         let run = |kernel: Kernel| {
-            let mut output = std::vec![0xAA; channels];
-            kernel.norm(&norm, &input, &mut output);
+            let mut output = std::vec![0xAA; positions * walk.output_step];
+            kernel.norm(&norm, &walk, &input, &mut output);
             output
         };
-        prop_assert_eq!(run(Kernel::detect()), run(Kernel::scalar()));
+        for kernel in Kernel::all() {
+            prop_assert_eq!(run(kernel), run(Kernel::scalar()), "{}", kernel.name());
+        }
     }
 
     #[test]
@@ -179,7 +191,7 @@ fn the_ends_of_all_ranges_do_not_saturate() {
             side: std::vec![0; 5 * outputs],
         };
         let expected = ((i32::from(weight) * 127 * 1600 + (1 << 11)) >> 12) as i16;
-        for kernel in [Kernel::scalar(), Kernel::detect()] {
+        for kernel in Kernel::all() {
             let (_, wide) = case.run(kernel, false);
             assert_eq!(wide, std::vec![expected; 5 * outputs], "{}", kernel.name());
         }

@@ -5,6 +5,8 @@
 
 use super::layers::{Dense, GROWTH, HIDDEN, SQUEEZED};
 use super::matrix;
+use crate::sizes::MAX_FRAMES;
+use heapless::Vec;
 
 /// Positions of one segment; the last one may be shorter.
 pub(super) const SEGMENT: usize = 100;
@@ -17,20 +19,36 @@ const TABLE: usize = ((2 * LOGIT_LIMIT as usize) >> TABLE_BITS) + 1;
 /// Sigmoid in Q15.
 const SIGMOID: [i16; TABLE] = sigmoid_table();
 
+/// Segments of the longest map.
+const MAX_SEGMENTS: usize = MAX_FRAMES.div_ceil(2 * SEGMENT);
+
 /// Makes the mask of each segment.
 #[derive(Debug)]
 pub(super) struct Masks<'a> {
     layer: &'a Dense<'a>,
-    squeezed: &'a [u8],
+    segments: Vec<[i32; SQUEEZED], MAX_SEGMENTS>,
     everything: [i32; SQUEEZED],
 }
 
 impl<'a> Masks<'a> {
-    pub(super) fn new(layer: &'a Dense<'a>, squeezed: &'a [u8]) -> Self {
-        Self { layer, squeezed, everything: means(squeezed) }
+    #[inline(always)]
+    pub(super) fn new(layer: &'a Dense<'a>, squeezed: &[u8]) -> Self {
+        let mut segments = Vec::new();
+        let mut total = [0i32; SQUEEZED];
+        for positions in squeezed.chunks(SEGMENT * SQUEEZED) {
+            let sums = sums(positions);
+            for (total, sum) in total.iter_mut().zip(&sums) {
+                *total += sum;
+            }
+            let pushed = segments.push(means(&sums, positions.len() / SQUEEZED));
+            pushed.expect("no map is longer than MAX_FRAMES");
+        }
+        let everything = means(&total, squeezed.len() / SQUEEZED);
+        Self { layer, segments, everything }
     }
 
     /// Multipliers of the local convolution in a segment: the layer's times the mask, little endian.
+    #[inline(always)]
     pub(super) fn multipliers(&self, segment: usize) -> [[u8; 4]; GROWTH] {
         let mask = self.mask(segment);
         core::array::from_fn(|channel| {
@@ -41,10 +59,9 @@ impl<'a> Masks<'a> {
     }
 
     /// Mask of a segment, Q15.
+    #[inline(always)]
     fn mask(&self, segment: usize) -> [i16; GROWTH] {
-        let start = segment * SEGMENT * SQUEEZED;
-        let end = self.squeezed.len().min(start + SEGMENT * SQUEEZED);
-        let mut context = means(&self.squeezed[start..end]);
+        let mut context = self.segments[segment];
         for (value, everything) in context.iter_mut().zip(&self.everything) {
             *value += everything;
         }
@@ -59,15 +76,22 @@ impl<'a> Masks<'a> {
     }
 }
 
-/// Mean of each channel with 8 bits after the point, rounded.
-fn means(positions: &[u8]) -> [i32; SQUEEZED] {
+/// Sum of each channel.
+#[inline(always)]
+fn sums(positions: &[u8]) -> [i32; SQUEEZED] {
     let mut sums = [0i32; SQUEEZED];
-    for position in positions.chunks_exact(SQUEEZED) {
+    for position in positions.as_chunks::<SQUEEZED>().0 {
         for (sum, &value) in sums.iter_mut().zip(position) {
             *sum += i32::from(value);
         }
     }
-    let count = (positions.len() / SQUEEZED) as i32;
+    sums
+}
+
+/// Mean of each channel with 8 bits after the point, rounded.
+#[inline(always)]
+fn means(sums: &[i32; SQUEEZED], count: usize) -> [i32; SQUEEZED] {
+    let count = count as i32;
     sums.map(|sum| ((sum << MEAN_BITS) + count / 2) / count)
 }
 
@@ -136,7 +160,7 @@ mod tests {
         positions[0] = 127;
         positions[SQUEEZED] = 126;
         positions[1] = 1;
-        let means = means(&positions);
+        let means = means(&sums(&positions), 3);
         assert_eq!((means[0], means[1], means[2]), (253 * 256 / 3, 85, 0));
     }
 }

@@ -4,10 +4,10 @@
 
 use super::context::{Masks, SEGMENT};
 use super::layers::{Block, Dense, GROWTH, SQUEEZED, WIDEST};
-use crate::kernel::{Conv, I32s, Kernel, Norm, Requant, Walk};
+use crate::kernel::{Conv, I32s, Kernel, Norm, NormWalk, Requant, Walk};
 
 /// Positions that are normalised and multiplied together: their inputs stay in the fastest cache.
-const TILE: usize = 32;
+const TILE: usize = 24;
 /// Largest dilation: zero positions before and after the squeezed map.
 const PAD: usize = 2;
 
@@ -56,9 +56,16 @@ fn squeeze(
 /// is part of its multipliers, so that faint channels are not rounded twice.
 fn grow(kernel: Kernel, layer: &Dense<'_>, dilation: usize, squeezed: &[u8], map: &mut [i16]) {
     let positions = squeezed.len() / SQUEEZED - 2 * PAD;
-    let masks = Masks::new(layer, &squeezed[PAD * SQUEEZED..][..positions * SQUEEZED]);
+    let heard = &squeezed[PAD * SQUEEZED..][..positions * SQUEEZED];
+    let masks = kernel.vectorised(
+        #[inline(always)]
+        || Masks::new(layer, heard),
+    );
     for (segment, rows) in map.chunks_mut(SEGMENT * WIDEST).enumerate() {
-        let multiplier = masks.multipliers(segment);
+        let multiplier = kernel.vectorised(
+            #[inline(always)]
+            || masks.multipliers(segment),
+        );
         let requant = Requant { multiplier: I32s(&multiplier), ..layer.local.requant };
         let conv = Conv { requant, ..layer.local };
         let walk = Walk {
@@ -88,8 +95,7 @@ fn convolve_rows(kernel: Kernel, conv: &Conv<'_>, positions: usize, tile: &[u8],
 /// Normalises the first channels of each row into the tile; gives the number of rows.
 fn normalise(kernel: Kernel, norm: &Norm<'_>, channels: usize, rows: &[i16], tile: &mut [u8]) -> usize {
     let positions = rows.len() / WIDEST;
-    for (row, output) in rows.chunks_exact(WIDEST).zip(tile.chunks_exact_mut(channels)) {
-        kernel.norm(norm, &row[..channels], output);
-    }
+    let walk = NormWalk { channels, positions, step: WIDEST, output_step: channels };
+    kernel.norm(norm, &walk, rows, tile);
     positions
 }

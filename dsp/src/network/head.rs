@@ -2,22 +2,36 @@
 //!
 //! A map is `[rows + 2][frames + 2][32]` bytes with a border of zeros, so that a 3x3 convolution at one place reads three
 //! spans of 96 bytes. Three maps of the scratch serve all of the head.
+//!
+//! In the narrow band the upper mel bins are zero, so the upper rows of each map are one column repeated, but for the
+//! columns near the ends that the border reaches. Only those are computed; each convolution lets one more row live.
 
 use super::layers::{HEAD, HEAD_ROWS, HEAD_WIDTH, Model, Residual, Shortcut, TDNN_TAPS};
-use crate::kernel::{Conv, I16s, INPUT_SPAN, Kernel, Walk};
+use super::work::weights;
+use crate::features::Band;
+use crate::kernel::{Conv, INPUT_SPAN, InputConv, Kernel, Walk};
 use crate::sizes::MELS;
 
 /// Zero frames before and after the head's output, for the convolution that reads it.
 const OUT_PAD: usize = TDNN_TAPS / 2;
 
+/// Convolutions over time in the head: how far a frame reaches to either side.
+pub(super) const REACH: usize = 10;
+
 /// Shape of a map; its values live in a slice beside it.
 #[derive(Clone, Copy, Debug)]
 struct Map {
     rows: usize,
+    /// Rows from here on are constant but for [`REACH`] columns at either end.
+    live: usize,
     frames: usize,
 }
 
 impl Map {
+    const fn new(band: Band, frames: usize) -> Self {
+        Self { rows: MELS, live: band.mels(), frames }
+    }
+
     const fn bytes(self) -> usize {
         (self.rows + 2) * self.stride()
     }
@@ -31,8 +45,43 @@ impl Map {
         (row + 1) * self.stride() + HEAD
     }
 
+    /// Shape after a convolution: the row above the live ones reads one of them.
+    const fn convolved(self) -> Self {
+        let live = if self.live < self.rows { self.live + 1 } else { self.rows };
+        Self { live, ..self }
+    }
+
+    /// Shape after a convolution of every second row: row r reads rows 2r - 1 to 2r + 1.
     const fn halved(self) -> Self {
-        Self { rows: self.rows / 2, frames: self.frames }
+        Self { rows: self.rows / 2, live: self.live / 2 + 1, frames: self.frames }.bounded()
+    }
+
+    const fn bounded(self) -> Self {
+        let live = if self.live < self.rows { self.live } else { self.rows };
+        Self { live, ..self }
+    }
+
+    /// First column and number of columns of each stretch of a row that has to be computed.
+    fn stretches(self, row: usize) -> impl Iterator<Item = (usize, usize)> {
+        let repeats = row >= self.live && self.frames > 2 * REACH + 1;
+        let first = if repeats { REACH + 1 } else { self.frames };
+        let last = if repeats { REACH } else { 0 };
+        [(0, first), (self.frames - last, last)].into_iter().filter(|(_, columns)| *columns > 0)
+    }
+
+    /// Columns that have to be computed, over all rows.
+    fn columns(self) -> u64 {
+        (0..self.rows).flat_map(|row| self.stretches(row)).map(|(_, columns)| columns as u64).sum()
+    }
+
+    /// Repeats the column between the stretches of a row.
+    fn repeat(self, row: usize, values: &mut [u8]) {
+        let stretches = self.stretches(row).count();
+        if stretches == 2 {
+            let (before, rest) = values[self.row(row) + REACH * HEAD..].split_at_mut(HEAD);
+            let between = (self.frames - 2 * REACH - 1) * HEAD;
+            rest[..between].chunks_exact_mut(HEAD).for_each(|column| column.copy_from_slice(before));
+        }
     }
 
     fn clear_border(self, values: &mut [u8]) {
@@ -47,15 +96,15 @@ impl Map {
         }
     }
 
-    /// A walk over one output row.
-    const fn walk(self, output_step: usize) -> Walk {
-        Walk { positions: self.frames, tap_step: self.stride(), step: HEAD, output_step }
+    /// A walk over some columns of a row that reads this map.
+    const fn walk(self, positions: usize, output_step: usize) -> Walk {
+        Walk { positions, tap_step: self.stride(), step: HEAD, output_step }
     }
 }
 
 /// Bytes of the three maps, for `frames` frames.
 pub(super) const fn narrow_len(frames: usize) -> usize {
-    let full = Map { rows: MELS, frames };
+    let full = Map::new(Band::Wide, frames);
     full.bytes() + 2 * full.halved().bytes()
 }
 
@@ -70,31 +119,42 @@ pub(super) const fn input_stride(frames: usize) -> usize {
     frames + INPUT_SPAN - 1
 }
 
+/// 8-bit multiply-accumulates of the head, without halos.
+pub(super) fn work(model: &Model<'_>, band: Band, frames: usize) -> u64 {
+    let mut map = Map::new(band, frames).convolved();
+    let mut total = 0;
+    for residual in &model.residuals {
+        let between = match &residual.shortcut {
+            Shortcut::Halved(conv) => {
+                let halved = map.halved();
+                total += halved.convolved().columns() * weights(conv);
+                halved
+            }
+            Shortcut::Same(_) => map.convolved(),
+        };
+        map = between.convolved();
+        total += between.columns() * weights(&residual.first) + map.columns() * weights(&residual.second);
+    }
+    total + (HEAD_ROWS * frames) as u64 * weights(&model.head_out)
+}
+
 /// Runs the head over the input map (`[82][input_stride]`, at the start of `wide`). The output lies at the start of the
 /// slice that is returned: `[frames + 4][10 rows x 32]`, two zero frames at each end.
 pub(super) fn run<'s>(
     kernel: Kernel,
     model: &Model<'_>,
-    frames: usize,
+    (band, frames): (Band, usize),
     narrow: &'s mut [u8],
     wide: &mut [i16],
-) -> (&'s mut [u8], &'s mut [u8]) {
-    let mut map = Map { rows: MELS, frames };
-    let (large, rest) = narrow.split_at_mut(map.bytes());
-    let (inner, other) = rest.split_at_mut(map.halved().bytes());
+) -> &'s [u8] {
+    let input_map = Map::new(band, frames);
+    let (large, rest) = narrow.split_at_mut(input_map.bytes());
+    let (inner, other) = rest.split_at_mut(input_map.halved().bytes());
     let (input, side) = wide.split_at_mut((MELS + 2) * input_stride(frames));
     let side = &mut side[..frames * HEAD];
 
-    map.clear_border(large);
-    for row in 0..MELS {
-        let walk = Walk { positions: frames, tap_step: input_stride(frames), step: 1, output_step: HEAD };
-        kernel.conv_input(
-            &model.input,
-            &walk,
-            &input[row * input_stride(frames)..],
-            &mut large[map.row(row)..],
-        );
-    }
+    let mut map = input_map.convolved();
+    first(kernel, &model.input, map, input, large);
     let mut stage = Stage { kernel, side, inner };
     let (mut from, mut to) = (&mut *large, &mut *other);
     for residual in &model.residuals {
@@ -102,7 +162,21 @@ pub(super) fn run<'s>(
         core::mem::swap(&mut from, &mut to);
     }
     out(kernel, &model.head_out, map, from, stage.inner);
-    (inner, large)
+    inner
+}
+
+/// The first convolution, from 16-bit values.
+fn first(kernel: Kernel, conv: &InputConv<'_>, map: Map, input: &[i16], output: &mut [u8]) {
+    map.clear_border(output);
+    let tap_step = input_stride(map.frames);
+    for row in 0..map.rows {
+        for (column, positions) in map.stretches(row) {
+            let walk = Walk { positions, tap_step, step: 1, output_step: HEAD };
+            let to = &mut output[map.row(row) + column * HEAD..];
+            kernel.conv_input(conv, &walk, &input[row * tap_step + column..], to);
+        }
+        map.repeat(row, output);
+    }
 }
 
 /// Scratch of the residual blocks.
@@ -115,36 +189,57 @@ struct Stage<'a> {
 impl Stage<'_> {
     /// One residual block; gives the shape of its output.
     fn residual(&mut self, layers: &Residual<'_>, map: Map, input: &[u8], output: &mut [u8]) -> Map {
-        let (after, row_step) = match layers.shortcut {
+        let (between, row_step) = match layers.shortcut {
             Shortcut::Halved(_) => (map.halved(), 2),
-            Shortcut::Same(_) => (map, 1),
+            Shortcut::Same(_) => (map.convolved(), 1),
         };
-        after.clear_border(self.inner);
+        between.clear_border(self.inner);
+        for row in 0..between.rows {
+            for (column, positions) in between.stretches(row) {
+                let spans = &input[row * row_step * map.stride() + column * HEAD..];
+                let to = &mut self.inner[between.row(row) + column * HEAD..];
+                self.kernel.conv(&layers.first, &map.walk(positions, HEAD), spans, None, to);
+            }
+            between.repeat(row, self.inner);
+        }
+        let after = between.convolved();
         after.clear_border(output);
         for row in 0..after.rows {
-            let spans = &input[row * row_step * map.stride()..];
-            let to = &mut self.inner[after.row(row)..];
-            self.kernel.conv(&layers.first, &map.walk(HEAD), spans, None, to);
-        }
-        for row in 0..after.rows {
-            let source = &input[map.row(row * row_step)..][..map.frames * HEAD];
-            match &layers.shortcut {
-                Shortcut::Halved(conv) => self.kernel.conv_wide(conv, &map.walk(HEAD), source, self.side),
-                Shortcut::Same(gains) => amplify(gains, source, self.side),
+            for (column, positions) in after.stretches(row) {
+                let source = &input[map.row(row * row_step) + column * HEAD..][..positions * HEAD];
+                self.shortcut(&layers.shortcut, source);
+                let spans = &self.inner[row * between.stride() + column * HEAD..];
+                let to = &mut output[after.row(row) + column * HEAD..];
+                let walk = between.walk(positions, HEAD);
+                self.kernel.conv(&layers.second, &walk, spans, Some(self.side), to);
             }
-            let spans = &self.inner[row * after.stride()..];
-            let to = &mut output[after.row(row)..];
-            self.kernel.conv(&layers.second, &after.walk(HEAD), spans, Some(self.side), to);
+            after.repeat(row, output);
         }
         after
     }
+
+    /// Brings some columns of a block's input to its side input.
+    fn shortcut(&mut self, shortcut: &Shortcut<'_>, source: &[u8]) {
+        let walk = Walk { positions: source.len() / HEAD, tap_step: 0, step: HEAD, output_step: HEAD };
+        match shortcut {
+            Shortcut::Halved(conv) => self.kernel.conv_wide(conv, &walk, source, self.side),
+            Shortcut::Same(gains) => {
+                let side = &mut *self.side;
+                self.kernel.vectorised(
+                    #[inline(always)]
+                    || amplify(gains, source, side),
+                );
+            }
+        }
+    }
 }
 
-/// Brings a row to the steps of a side input: at most 127 x 258, which fits.
-fn amplify(gains: &I16s<'_>, row: &[u8], side: &mut [i16]) {
-    for (from, to) in row.chunks_exact(HEAD).zip(side.chunks_exact_mut(HEAD)) {
-        for (channel, (&value, to)) in from.iter().zip(to).enumerate() {
-            *to = i16::from(value).saturating_mul(gains.at(channel));
+/// Brings values to the steps of a side input: at most 127 x 258, which fits.
+#[inline(always)]
+fn amplify(gains: &[i16; HEAD], values: &[u8], side: &mut [i16]) {
+    for (from, to) in values.as_chunks::<HEAD>().0.iter().zip(side.as_chunks_mut::<HEAD>().0) {
+        for ((&value, to), gain) in from.iter().zip(to).zip(gains) {
+            *to = i16::from(value).wrapping_mul(*gain);
         }
     }
 }
@@ -157,6 +252,6 @@ fn out(kernel: Kernel, conv: &Conv<'_>, map: Map, input: &[u8], output: &mut [u8
     rest[..OUT_PAD * HEAD_WIDTH].fill(0);
     for row in 0..HEAD_ROWS {
         let spans = &input[2 * row * map.stride()..];
-        kernel.conv(conv, &map.walk(HEAD_WIDTH), spans, None, &mut inner[row * HEAD..]);
+        kernel.conv(conv, &map.walk(map.frames, HEAD_WIDTH), spans, None, &mut inner[row * HEAD..]);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::ModelError;
 use super::blob::{LayerName, Layers, Shape};
-use crate::kernel::{Conv, I16s, InputConv, Norm};
+use crate::kernel::{Conv, InputConv, Norm};
 use crate::sizes::EMBEDDING;
 use heapless::Vec;
 
@@ -45,7 +45,7 @@ pub(super) enum Shortcut<'m> {
     /// Frequency halved, through a convolution of one tap.
     Halved(Conv<'m>),
     /// As it is, times a whole gain per channel.
-    Same(I16s<'m>),
+    Same([i16; HEAD]),
 }
 
 /// A dense layer: norm, squeeze, local convolution and its context mask.
@@ -108,7 +108,8 @@ fn residual<'m>(from: &mut Layers<'m>, stage: usize, place: usize) -> Result<Res
         let shape = Shape { taps: 1, span: HEAD, outputs: HEAD };
         Shortcut::Halved(from.conv(name("shortcut"), shape)?)
     } else {
-        Shortcut::Same(from.side(name("side"), HEAD)?)
+        let gains = from.side(name("side"), HEAD)?;
+        Shortcut::Same(core::array::from_fn(|channel| gains.at(channel)))
     };
     Ok(Residual { first, shortcut, second: from.conv(name("second"), MAP)? })
 }

@@ -7,6 +7,7 @@ use crate::kernel::scalar::normalised;
 use crate::sizes::EMBEDDING;
 
 /// Mean and deviation of each channel of the map `[positions][1024]`, through the last matrix, at unit length.
+#[inline(always)]
 pub(super) fn run(model: &Model<'_>, map: &[i16]) -> Embedding {
     let mut pooled = [0i32; 2 * POOLED];
     statistics(&model.norm, map, &mut pooled);
@@ -16,20 +17,25 @@ pub(super) fn run(model: &Model<'_>, map: &[i16]) -> Embedding {
 }
 
 /// Mean, then deviation (over positions - 1) of each channel, in the channel's step.
+#[inline(always)]
 fn statistics(norm: &Norm<'_>, map: &[i16], pooled: &mut [i32; 2 * POOLED]) {
-    let mut sums = [0u64; POOLED];
+    let mut sums = [0u32; POOLED];
     let mut squares = [0u64; POOLED];
-    for position in map.chunks_exact(WIDEST) {
-        for (channel, &value) in position[..POOLED].iter().enumerate() {
-            let value = normalised(norm, channel, value).clamp(0, i32::from(i16::MAX)) as u64;
+    let gains: [i16; POOLED] = core::array::from_fn(|channel| norm.gain.at(channel));
+    let offsets: [i32; POOLED] = core::array::from_fn(|channel| norm.offset.at(channel));
+    for position in map.as_chunks::<WIDEST>().0 {
+        for channel in 0..POOLED {
+            let value = normalised(position[channel], gains[channel], offsets[channel], norm.shift);
+            // Below 2^15, so that the square fits 32 bits.
+            let value = value.clamp(0, i32::from(i16::MAX)) as u32;
             sums[channel] += value;
-            squares[channel] += value * value;
+            squares[channel] += u64::from(value * value);
         }
     }
     let count = (map.len() / WIDEST) as u64;
     let (means, deviations) = pooled.split_at_mut(POOLED);
     for channel in 0..POOLED {
-        let sum = sums[channel];
+        let sum = u64::from(sums[channel]);
         // count <= 1500 and values < 2^15: the products stay below 2^53.
         let spread = count * squares[channel] - sum * sum;
         means[channel] = ((sum + count / 2) / count) as i32;

@@ -112,7 +112,7 @@ impl Recorder {
     /// Sends an INVITE and gives its final response; requests of vouchd that come meanwhile are accepted.
     fn offer(&mut self, speaker: &str, ports: [u16; 2], direction: &str) -> String {
         self.number += 1;
-        let body = body(speaker, ports, (&self.call_id, direction));
+        let body = session_offer(speaker, ports, (&self.call_id, direction));
         let headers = "Require: siprec\r\nContent-Type: multipart/mixed;boundary=part\r\n";
         self.send(self.number, "INVITE", headers, &body);
         let number = format!("{} INVITE", self.number);
@@ -152,12 +152,7 @@ impl Recorder {
     }
 
     fn accept(&self, request: &str) {
-        let copied = |line: &&str| {
-            ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name))
-        };
-        let headers: Vec<&str> = request.lines().filter(copied).collect();
-        let answer = format!("SIP/2.0 200 OK\r\n{}\r\nContent-Length: 0\r\n\r\n", headers.join("\r\n"));
-        self.socket.send_to(answer.as_bytes(), self.server).expect("loopback takes every packet");
+        self.socket.send_to(accepted(request).as_bytes(), self.server).expect("loopback takes every packet");
     }
 
     fn send(&self, number: u32, method: &str, headers: &str, body: &str) {
@@ -192,7 +187,17 @@ pub fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
     head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
 }
 
-fn body(speaker: &str, ports: [u16; 2], (call_id, direction): (&str, &str)) -> String {
+/// The 200 that accepts `request`.
+pub fn accepted(request: &str) -> String {
+    let copied =
+        |line: &&str| ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name));
+    let headers: Vec<&str> = request.lines().filter(copied).collect();
+    format!("SIP/2.0 200 OK\r\n{}\r\nContent-Length: 0\r\n\r\n", headers.join("\r\n"))
+}
+
+/// What a recording session offers, as a multipart body with the boundary `part`: SDP with the caller's stream from
+/// the first port and the agent's from the second, and metadata that says so.
+pub fn session_offer(speaker: &str, ports: [u16; 2], (call_id, direction): (&str, &str)) -> String {
     let sdp = sdp(ports, direction);
     let metadata = metadata(speaker, call_id);
     format!(

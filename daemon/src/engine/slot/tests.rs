@@ -3,6 +3,7 @@
 use super::*;
 use crate::engine::EmbedFault;
 use crate::engine::codec::PayloadMap;
+use crate::sys::media_socket::MediaSocket;
 use std::net::Ipv4Addr;
 use vouch_dsp::network::EmbedError;
 use vouch_dsp::sizes::MELS;
@@ -11,7 +12,7 @@ const FROM: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOS
 
 fn line() -> Line {
     let bind = || MediaSocket::bind(Ipv4Addr::LOCALHOST.into(), 0).unwrap();
-    Line { stream: Stream::default(), port: 0, rtp: bind(), rtcp: bind() }
+    Line::new(0, [bind(), bind()])
 }
 
 fn source(sending: bool) -> MediaSource {
