@@ -1,6 +1,7 @@
 //! One ear: PCM in, speech frames and quality out.
 
 use crate::features::{Band, LogMel, MAX_FRAME_SAMPLES, log_mel};
+use crate::kernel::Kernel;
 use crate::speech::{Detector, FRAMES_PER_STEP, Sound, WAITING};
 use heapless::Deque;
 
@@ -47,17 +48,28 @@ struct Waiting {
 }
 
 impl Listener {
+    /// A listener that heard nothing yet, with the fastest kernel of this processor. To ask for it takes long on a
+    /// virtual machine: better [`restart`](Self::restart) a listener than make another.
+    pub fn new(band: Band) -> Self {
+        Self::with_kernel(band, Kernel::detect())
+    }
+
     /// A listener that heard nothing yet.
-    pub const fn new(band: Band) -> Self {
+    pub const fn with_kernel(band: Band, kernel: Kernel) -> Self {
         Self {
             band,
             buffer: [0; MAX_FRAME_SAMPLES],
             filled: 0,
             tainted: 0,
-            detector: Detector::new(band),
+            detector: Detector::new(band, kernel),
             waiting: Deque::new(),
             tally: Tally::new(),
         }
+    }
+
+    /// Forgets everything; a stream of this band begins.
+    pub fn restart(&mut self, band: Band) {
+        *self = Self::with_kernel(band, self.detector.kernel());
     }
 
     /// Band of the stream.

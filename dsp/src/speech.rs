@@ -9,6 +9,7 @@ mod model;
 mod tone;
 
 use crate::features::{Band, LogMel, fixed, white_tilt};
+use crate::kernel::Kernel;
 use floor::NoiseFloor;
 use model::{BINS, LOOK_AHEAD, Model};
 use tone::ToneWatch;
@@ -53,6 +54,7 @@ pub(crate) struct Noticed {
 #[derive(Clone, Debug)]
 pub(crate) struct Detector {
     band: Band,
+    kernel: Kernel,
     subbands: usize,
     floor: NoiseFloor,
     tone: ToneWatch,
@@ -77,10 +79,11 @@ const GO_ON_Q12: i32 = -1_600;
 const CADENCE: u32 = 7;
 
 impl Detector {
-    pub(crate) const fn new(band: Band) -> Self {
+    pub(crate) const fn new(band: Band, kernel: Kernel) -> Self {
         let subbands = (band.mels() - FIRST_BIN) / BINS_PER_SUBBAND;
         Self {
             band,
+            kernel,
             subbands,
             floor: NoiseFloor::new(),
             tone: ToneWatch::new(band),
@@ -90,6 +93,10 @@ impl Detector {
             tones: 0,
             steps: 0,
         }
+    }
+
+    pub(crate) const fn kernel(&self) -> Kernel {
+        self.kernel
     }
 
     /// Hears the next frame.
@@ -114,7 +121,7 @@ impl Detector {
     }
 
     fn judge(&mut self, step: &[i16; BINS]) -> Option<bool> {
-        let log_odds = self.model.hear(step);
+        let log_odds = self.model.hear(self.kernel, step);
         if usize::from(self.steps) < LOOK_AHEAD {
             self.steps += 1;
             return None;

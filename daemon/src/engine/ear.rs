@@ -172,7 +172,7 @@ impl Hearing {
     }
 
     fn restart(&mut self, band: Band) {
-        self.listener = Listener::new(band);
+        self.listener.restart(band);
         self.ring.clear();
         self.facts.speech_from = None;
         self.facts.speech_to = None;
