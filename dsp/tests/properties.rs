@@ -128,6 +128,7 @@ fn every_kernel_hears_the_same_speech() {
     }
 }
 
+/// Most of it are the 42 frames that wait for what follows them.
 #[test]
 fn a_listener_takes_a_few_kilobytes() {
     assert!(size_of::<Listener>() <= 10 * 1024, "{}", size_of::<Listener>());

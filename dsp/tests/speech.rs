@@ -140,11 +140,25 @@ fn voices_in_steady_noise_still_count_and_their_snr_is_found() {
             let (heard, quality) = listen(Band::Narrow, &noisy);
             eprintln!("{name} at {snr} dB: {heard:.2} s of {clean:.2} s, {quality:?}");
             // White noise buries fricatives, weak endings and echo; what stands out of it has to be there.
-            // (libfvad is no yardstick here: it counts white noise of this level itself.)
+            // (libfvad is no yardstick here: it counts white noise of this level itself.) Short pauses that noise fills
+            // count with the speech around them.
             assert!((0.45..1.05).contains(&(heard / clean)), "{name} at {snr} dB: {heard} s of {clean} s");
             let found = f64::from(quality.snr_db.expect("there was a pause"));
             assert!((found - snr).abs() <= 5.0, "{name} at {snr} dB: found {found}");
         }
+    }
+}
+
+/// Net speech by Silero of the two recordings that libfvad is no yardstick for.
+fn doubtful(name: &str) -> Option<f64> {
+    match name {
+        // What libfvad counts beyond it is steady noise: 25 dB below the voice, whole seconds before and after it.
+        // Its strictest mode counts 6.9 s.
+        "hyke_M_1298650036-1.wav" => Some(8.92),
+        // Pauses of 0.2 to 0.4 s filled with steady noise, 30 dB below the voice: libfvad counts none of them (8.9 s in
+        // all), Silero half of them, this detector nearly all. It counts too much here, by 16 % of Silero's figure.
+        "hyke_M_1298654047-1.wav" => Some(10.26),
+        _ => None,
     }
 }
 
@@ -154,7 +168,8 @@ fn telephone_recordings_count_as_long_as_a_known_detector_says() {
     for file in shared("corpora/dev-telephone/test") {
         let pcm = wav(&file);
         let (here, there) = (listen(Band::Narrow, &pcm).0, yardstick(&pcm));
-        assert!((here - there).abs() < 0.35 * there, "{}: {here} s, expected {there} s", file.display());
+        let wanted = file.file_name().and_then(|name| name.to_str()).and_then(doubtful).unwrap_or(there);
+        assert!((here - wanted).abs() < 0.25 * wanted, "{}: {here} s, expected {wanted} s", file.display());
         heard += here;
         expected += there;
     }
@@ -177,6 +192,6 @@ fn prompts_count_as_long_as_somebody_marked() {
         let pcm = [wav(&sounds.join(file)), vec![0; 8_000]].concat();
         let heard = listen(Band::Narrow, &through_mu_law(&pcm)).0;
         eprintln!("{file}: {heard:.2} s, marked {marked:.2} s");
-        assert!((heard / marked - 1.0).abs() < 0.08, "{file}: {heard} s, marked {marked} s");
+        assert!((heard / marked - 1.0).abs() < 0.05, "{file}: {heard} s, marked {marked} s");
     }
 }
