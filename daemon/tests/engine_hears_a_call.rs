@@ -109,7 +109,9 @@ fn holds_pauses_and_key_presses_are_no_speech() {
     // The talk that some gateways let through beside the key's packets.
     let after = heard(&leg, &talk.packets(&pcm[..PACKET * 50]), before.quality.heard_ms + 1000);
     assert_eq!(after.traffic.unheard, 400);
-    assert!(after.net_speech_frames <= before.net_speech_frames + 30, "{before:?} {after:?}");
+    // The talk's last frames were still waiting for what follows them.
+    let latest = before.net_speech_frames + vouch_dsp::listener::MAX_WAIT_FRAMES as u64;
+    assert!(after.net_speech_frames <= latest, "{before:?} {after:?}");
     assert_eq!(after.quality.concealed_ms, 0, "a pause is not a loss: {after:?}");
 }
 
