@@ -13,12 +13,13 @@ VOICE_PACKAGES := asterisk-core-sounds-en-wav asterisk-core-sounds-es-wav asteri
                   asterisk-core-sounds-en-g722 asterisk-core-sounds-es-g722 asterisk-core-sounds-fr-g722 \
                   asterisk-core-sounds-it-g722 asterisk-core-sounds-ru-g722
 TEST_PACKAGES  := sip-tester systemd
+ACCURACY_PACKAGES := ffmpeg sox libsox-fmt-all python3-venv
 DEB_PACKAGES   := lintian systemd-container debootstrap
 
-.PHONY: setup build demo test lint deb test-deb help
+.PHONY: setup build demo test lint accuracy deb test-deb test-arm64 help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install the Debian packages that are missing
 	@packaging/install-missing.sh $(BUILD_PACKAGES) $(VOICE_PACKAGES) $(TEST_PACKAGES)
@@ -41,6 +42,10 @@ lint: setup ## formatting, clippy and documentation, warnings are errors
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
+accuracy: ## measure accuracy in every degraded condition (writes docs/accuracy.md)
+	@packaging/install-missing.sh $(ACCURACY_PACKAGES)
+	benches/conditions/run.sh
+
 deb: setup ## build the Debian package (target/debian/*.deb)
 	@packaging/install-missing.sh $(DEB_PACKAGES)
 	@$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install --locked --version ^3.8 cargo-deb
@@ -52,3 +57,20 @@ deb: setup ## build the Debian package (target/debian/*.deb)
 
 test-deb: deb ## install, start, kill and purge the package in a booted Debian 12 container
 	$(SUDO) packaging/test/deb.sh target/debian/vouch_*.deb
+
+# The voice engine on 64-bit ARM, compiled here and run under emulation: with dot products and without. Debian's compiler,
+# because it brings the standard library for ARM. Static, since the emulator may hang where a shared C library makes threads.
+ARM64_PACKAGES := rustc-web libstd-rust-web-dev:arm64 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
+ARM64_ENV = RUSTC=/usr/bin/rustc CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc CARGO_TARGET_DIR=target/arm64 \
+            CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+            CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
+ARM64_TEST = $(CARGO) test --locked --release --package vouch-dsp --target aarch64-unknown-linux-gnu \
+             --lib --test network_model -- kernel gives_the_bits narrow_band windows
+
+test-arm64: ## run the kernels' tests for 64-bit ARM under emulation
+	@$(SUDO) dpkg --add-architecture arm64
+	@packaging/install-missing.sh $(ARM64_PACKAGES)
+	@for cpu in cortex-a72 max; do \
+		set -x; $(ARM64_ENV) CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64-static -cpu $$cpu" \
+			$(ARM64_TEST) || exit 1; { set +x; } 2>/dev/null; \
+	done

@@ -17,7 +17,7 @@ fn embedding(criterion: &mut Criterion) {
     for seconds in [3, 10, 30] {
         let speech = frames(seconds * 100);
         let mut memory = Memory::new(speech.len());
-        for kernel in [Kernel::scalar(), Kernel::detect()] {
+        for kernel in Kernel::all() {
             let network = network.clone().with_kernel(kernel);
             group.throughput(Throughput::Elements(speech.len() as u64));
             group.bench_function(format!("{seconds} s, {}", kernel.name()), |bencher| {

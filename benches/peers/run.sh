@@ -5,7 +5,7 @@ cd "$(dirname "$0")/../.."
 venv=target/peers-venv
 if [ ! -x "$venv/bin/python" ]; then
 	python3 -m venv "$venv"
-	"$venv/bin/pip" install --quiet "numpy>=1.24" "onnx>=1.16" "onnxruntime>=1.20" "G722>=1.2"
+	"$venv/bin/pip" install --quiet "numpy>=1.24" "onnx>=1.16" "sympy" "onnxruntime>=1.20" "G722>=1.2"
 fi
 cargo build --locked --release --quiet --package vouch-benches --bin embedding-times
 # Some machines pin numpy's kernels by these; they are no part of what is measured.

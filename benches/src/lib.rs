@@ -2,6 +2,8 @@
 
 pub mod rtp;
 
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, clock_gettime};
 use vouch_dsp::features::LogMel;
 use vouch_dsp::network::{Scratch, ScratchSizes, scratch_sizes};
 use vouch_dsp::sizes::MELS;
@@ -41,5 +43,25 @@ impl Memory {
     /// Lends it.
     pub fn scratch(&mut self) -> Scratch<'_> {
         Scratch { narrow: &mut self.narrow, wide: &mut self.wide }
+    }
+}
+
+/// A moment of this thread's processor time: other programs do not count.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadTime(TimeSpec);
+
+impl ThreadTime {
+    /// Now.
+    ///
+    /// # Panics
+    /// Where the system has no such clock, which Linux has.
+    pub fn now() -> Self {
+        Self(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("Linux has this clock"))
+    }
+
+    /// Milliseconds since then.
+    pub fn elapsed_ms(self) -> f64 {
+        let spent = Self::now().0 - self.0;
+        spent.tv_sec() as f64 * 1e3 + spent.tv_nsec() as f64 / 1e6
     }
 }

@@ -63,6 +63,8 @@ pub enum Effect {
         first: u64,
         /// Number of frames.
         frames: u64,
+        /// Whether it is for a voiceprint.
+        enrollment: bool,
     },
     /// Store a voiceprint, durably, and report back with [`Call::stored`].
     Store(Box<NewVoiceprint>),
@@ -166,11 +168,11 @@ impl Call {
         self.heard = heard;
         self.verification.mark_speech(heard.frames, now);
         if let Some(first) = self.verification.due(heard.frames, self.policy.verification_frames) {
-            let tag = self.embed(first, self.policy.verification_frames);
+            let tag = self.embed(first, self.policy.verification_frames, false);
             self.verification.wait_for(tag);
         }
         if let Some(first) = self.enrollment.due(heard.frames) {
-            let tag = self.embed(first, self.policy.enrollment_frames);
+            let tag = self.embed(first, self.policy.enrollment_frames, true);
             self.enrollment.wait_for(tag);
         }
     }
@@ -318,9 +320,9 @@ impl Call {
         }
     }
 
-    fn embed(&mut self, first: u64, frames: u64) -> u64 {
+    fn embed(&mut self, first: u64, frames: u64, enrollment: bool) -> u64 {
         self.last_tag += 1;
-        self.effects.push(Effect::Embed { tag: self.last_tag, first, frames });
+        self.effects.push(Effect::Embed { tag: self.last_tag, first, frames, enrollment });
         self.last_tag
     }
 

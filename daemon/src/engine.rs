@@ -136,6 +136,8 @@ pub struct EmbedJob {
     pub first: u64,
     /// Frames.
     pub frames: u64,
+    /// Whether it is for a voiceprint, that is also of a noisy copy of the speech.
+    pub enrollment: bool,
 }
 
 /// An embedding, or why there is none.

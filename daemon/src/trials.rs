@@ -202,7 +202,12 @@ fn wanted(request: &TrialsRequest, role: Role) -> Wanted {
         Role::Enroll => request.enroll_speech_s,
         Role::Test => request.test_speech_s,
     };
-    Wanted { speech_s: seconds, telephone: request.narrowband, masked: false }
+    Wanted {
+        speech_s: seconds,
+        telephone: request.narrowband,
+        masked: false,
+        enrollment: role == Role::Enroll,
+    }
 }
 
 /// The files of one side.

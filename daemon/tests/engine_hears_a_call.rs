@@ -41,7 +41,7 @@ fn speech_becomes_net_speech_and_an_embedding() {
     assert_eq!(progress.codec.map(|codec| codec.name()), Some("PCMU"));
     assert_eq!((progress.traffic.packets, progress.traffic.jitter.lost), (800, 0));
     assert!(progress.speech_from <= progress.speech_to && progress.speech_from.is_some());
-    let job = EmbedJob { tag: 42, first: 0, frames: 800 };
+    let job = EmbedJob { tag: 42, first: 0, frames: 800, enrollment: false };
     let outcome = embedding(&leg, job);
     assert_eq!(outcome.job, job);
     let length = cosine(&outcome.result.unwrap(), &outcome.result.unwrap());
@@ -63,7 +63,7 @@ fn order_and_repeats_change_nothing_at_all() {
     let outcomes = [packets, shaken].map(|packets| {
         let leg = Leg::open(&engine);
         let progress = heard(&leg, &packets, 12_000);
-        let outcome = embedding(&leg, EmbedJob { tag: 1, first: 0, frames: 600 });
+        let outcome = embedding(&leg, EmbedJob { tag: 1, first: 0, frames: 600, enrollment: false });
         engine.close_call(leg.slot);
         (progress.net_speech_frames, progress.quality, outcome)
     });
@@ -80,7 +80,7 @@ fn five_percent_loss_leaves_the_voice_the_same() {
     let outcomes = [packets, lossy].map(|packets| {
         let leg = Leg::open(&engine);
         let progress = heard(&leg, &packets, 16_000);
-        let outcome = embedding(&leg, EmbedJob { tag: 1, first: 0, frames: 700 });
+        let outcome = embedding(&leg, EmbedJob { tag: 1, first: 0, frames: 700, enrollment: false });
         engine.close_call(leg.slot);
         (progress, outcome.result.unwrap())
     });

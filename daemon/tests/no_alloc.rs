@@ -92,7 +92,7 @@ fn nothing_allocates_between_packet_and_embedding() {
     assert_eq!((progress.traffic.unsupported, progress.traffic.jitter.restarts), (1, 1));
 
     let (outcome, allocations) = counted(|| {
-        leg.engine.embed(leg.slot, EmbedJob { tag: 3, first: 0, frames: 800 }).unwrap();
+        leg.engine.embed(leg.slot, EmbedJob { tag: 3, first: 0, frames: 800, enrollment: false }).unwrap();
         loop {
             if let Some(outcome) = leg.engine.take_embedding(leg.slot) {
                 return outcome;

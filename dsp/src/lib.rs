@@ -6,10 +6,12 @@
 #![no_std]
 
 pub mod codec;
+pub mod enrollment;
 pub mod features;
 pub mod kernel;
 pub mod listener;
 pub mod network;
+pub mod noise;
 pub mod ring;
 pub mod score;
 pub mod sizes;

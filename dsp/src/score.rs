@@ -1,8 +1,8 @@
 //! From two embeddings to a 0-100 score.
 //!
-//! Both embeddings are centred on the cohort mean of their band, their cosine becomes a log-likelihood
-//! ratio by a linear calibration with a term for the test's duration, and that a score whose anchors an
-//! administrator can be told: a threshold of 90 lets at most 1 impostor in 1,000 through. All constants
+//! Both embeddings lose the cohort mean of their band and the directions in which lines and noise move them. The
+//! cosine of what is left becomes a log-likelihood ratio by a linear calibration with a term for the test's duration,
+//! and that a score whose anchors an administrator can be told: a threshold of 90 lets at most 1 impostor in 1,000 through. All constants
 //! are generated from speech (see the head of `score/constants.rs`); nothing here is typed in.
 
 pub mod calibrate;
@@ -12,13 +12,14 @@ mod constants;
 use crate::features::Band;
 use crate::network::Embedding;
 pub use calibrate::{Calibration, THRESHOLDS, calibration};
+pub use constants::MODEL_VERSION;
 
 /// Outcome of comparing a voiceprint with a test embedding.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Comparison {
     /// Band that the comparison was made in.
     pub band: Band,
-    /// Centred cosine, -1 to 1.
+    /// Cosine of what is left of the two embeddings, -1 to 1.
     pub cosine: f32,
     /// Log-likelihood ratio (natural logarithm) after calibration.
     pub llr: f32,
@@ -69,8 +70,8 @@ impl core::error::Error for CompareError {}
 pub fn compare(enrolled: &[Sample<'_>], test: &[Sample<'_>]) -> Result<Comparison, CompareError> {
     let (enrolled, test) = common_band(enrolled, test).ok_or(CompareError::NoCommonBand)?;
     let calibration = calibration(test.band);
-    let cosine = centre::centred_cosine(enrolled.embedding, test.embedding, &calibration.mean)
-        .ok_or(CompareError::NotAnEmbedding)?;
+    let cosine = calibration.common.cosine(enrolled.embedding, test.embedding);
+    let cosine = cosine.ok_or(CompareError::NotAnEmbedding)?;
     let llr = calibration.llr(cosine, test.net_speech_ms);
     let score = calibration.score(llr);
     Ok(Comparison { band: test.band, cosine, llr, score, far_at_score: calibration.far_at(score) })

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use vouch_dsp::features::{Band, LogMel, NARROW_BINS};
 use vouch_dsp::kernel::Kernel;
 use vouch_dsp::network::{EmbedError, Embedding, ModelError, Network, Scratch, scratch_sizes};
+use vouch_dsp::score::MODEL_VERSION;
 use vouch_dsp::sizes::{MAX_FRAMES, MELS, MIN_FRAMES};
 
 const MODEL: &[u8] = include_bytes!("../model/campplus.vouchnet");
@@ -16,8 +17,8 @@ fn refused(blob: &[u8]) -> ModelError {
 }
 
 #[test]
-fn the_committed_model_loads() {
-    assert_eq!(Network::load(MODEL).expect("the committed model is whole").version(), 1);
+fn the_committed_model_loads_and_is_what_scores_are_calibrated_for() {
+    assert_eq!(Network::load(MODEL).expect("the committed model is whole").version(), MODEL_VERSION);
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! Embeddings of all speech over all lines of a band.
 
 use crate::Outcome;
-use crate::line::{Line, Ready, lines};
+use crate::line::{Line, Ready};
+use crate::lines::lines;
 use crate::speech::{Corpus, Part, Speech};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use vouch::audio::Recording;
 use vouch::trials::voice::{MAX_SPEECH_S, Voice, Wanted};
 use vouch_dsp::features::Band;
 use vouch_dsp::network::Embedding;
@@ -51,9 +53,11 @@ impl Embedder {
         for (number, line) in lines(band).iter().enumerate() {
             self.over(corpus, line)?;
             for speech in corpus.speech.iter().filter(|speech| serves(line, speech)) {
-                if let (speech_ms, Some(embedding)) = self.kept[&key(line, speech)] {
-                    let Speech { person, cohort, part, .. } = *speech;
-                    all.push(Made { person, cohort, part, line: number, speech_ms, embedding });
+                let Speech { person, cohort, .. } = *speech;
+                for part in parts(line, speech) {
+                    if let (speech_ms, Some(embedding)) = self.kept[&key(line, speech, part)] {
+                        all.push(Made { person, cohort, part, line: number, speech_ms, embedding });
+                    }
                 }
             }
         }
@@ -62,15 +66,19 @@ impl Embedder {
 
     /// Makes what is not kept yet of one line.
     fn over(&mut self, corpus: &Corpus, line: &Line) -> Outcome<()> {
-        let missing = |speech: &&Speech| serves(line, speech) && !self.kept.contains_key(&key(line, speech));
-        let jobs: Vec<&Speech> = corpus.speech.iter().filter(missing).collect();
+        let missing = |speech| -> Vec<Part> {
+            parts(line, speech).filter(|&part| !self.kept.contains_key(&key(line, speech, part))).collect()
+        };
+        let served = corpus.speech.iter().filter(|speech| serves(line, speech));
+        let mut jobs: Vec<(&Speech, Vec<Part>)> = served.map(|speech| (speech, missing(speech))).collect();
+        jobs.retain(|(_, parts)| !parts.is_empty());
         let ready = Ready::new(*line, &corpus.noise)?;
         let (next, made) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
         let work = || -> Outcome<()> {
             let mut voice = Voice::new()?;
-            while let Some(speech) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let kept = embed(&mut voice, line, &ready, speech)?;
-                made.lock().map_err(|_| "a thread died")?.insert(key(line, speech), kept);
+            while let Some((speech, parts)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let kept = embed(&mut voice, &ready, speech, parts)?;
+                made.lock().map_err(|_| "a thread died")?.extend(kept);
             }
             Ok(())
         };
@@ -80,7 +88,7 @@ impl Embedder {
             threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a thread died")?)
         })?;
         self.kept.extend(made.into_inner().map_err(|_| "a thread died")?);
-        eprintln!("{}: {} embeddings made", line.name, jobs.len());
+        eprintln!("{}: {} recordings heard", line.name, jobs.len());
         if let Some(path) = &self.cache {
             std::fs::write(path, self.kept.iter().map(format).collect::<String>())?;
         }
@@ -93,20 +101,46 @@ fn serves(line: &Line, speech: &Speech) -> bool {
     speech.cohort || line.band == Band::Narrow
 }
 
-fn key(line: &Line, speech: &Speech) -> String {
-    format!("{}/{}", line.name, speech.name)
+/// The parts of some speech that embeddings are made of over a line.
+fn parts(line: &Line, speech: &Speech) -> impl Iterator<Item = Part> {
+    let thorough = line.thorough;
+    speech.parts.iter().copied().filter(move |part| thorough || part.is_test())
 }
 
-fn embed(voice: &mut Voice, line: &Line, ready: &Ready, speech: &Speech) -> Outcome<Kept> {
-    let carried: Vec<_> =
-        speech.recordings.iter().map(|recording| ready.carry(recording, speech.person * 7_919)).collect();
-    let speech_s = match speech.part {
-        Part::First(seconds) => seconds as f32,
-        Part::Stretch => 10.0,
-        Part::Whole | Part::Half(_) => MAX_SPEECH_S,
-    };
-    let side = voice.embed(&carried, Wanted { speech_s, telephone: false, masked: line.masked })?;
-    Ok((side.speech_ms, side.embeddings.first().map(|(_, embedding)| *embedding)))
+fn key(line: &Line, speech: &Speech, part: Part) -> String {
+    format!("{}/{}/{part:?}", line.name, speech.name)
+}
+
+/// The parts of some speech after it came over a line.
+fn embed(voice: &mut Voice, ready: &Ready, speech: &Speech, parts: &[Part]) -> Outcome<Vec<(String, Kept)>> {
+    let line = ready.line();
+    let carry = |recording| ready.carry(recording, speech.person);
+    let carried = speech.recordings.iter().map(carry).collect::<Outcome<Vec<_>>>()?;
+    let mut all = Vec::new();
+    for &part in parts {
+        let speech_s = match part {
+            Part::First(seconds) => seconds as f32,
+            Part::Stretch => 10.0,
+            Part::Whole | Part::Half(_) => MAX_SPEECH_S,
+        };
+        let enrollment = part.is_enrollment();
+        let wanted = Wanted { speech_s, telephone: false, masked: line.masked, enrollment };
+        let side = match part {
+            Part::Half(half) => {
+                voice.embed(&carried.iter().map(|r| cut(r, half)).collect::<Vec<_>>(), wanted)?
+            }
+            _ => voice.embed(&carried, wanted)?,
+        };
+        let embedding = side.embeddings.first().map(|(_, embedding)| *embedding);
+        all.push((key(line, speech, part), (side.speech_ms, embedding)));
+    }
+    Ok(all)
+}
+
+/// The first or the second half of a recording.
+fn cut(recording: &Recording, half: usize) -> Recording {
+    let halves = recording.pcm.split_at(recording.pcm.len() / 2);
+    Recording { pcm: if half == 0 { halves.0 } else { halves.1 }.to_vec(), rate: recording.rate }
 }
 
 /// One line of the cache: name, net speech in ms, values.

@@ -1,14 +1,16 @@
-//! Simulated lines between a voice and the engine.
+//! What lies between a voice and the engine: room, noise, pass band, level, codec.
 
 use crate::Outcome;
+use crate::codec::Codec;
 use std::f64::consts::PI;
 use std::path::Path;
 use vouch::audio::Recording;
-use vouch_dsp::codec::g711::Law;
 use vouch_dsp::features::Band;
 
 /// Taps of the band-pass filter.
 const TAPS: usize = 129;
+/// Part of a room impulse response that is used, in seconds: later echo is far below the noise.
+const ROOM_S: f64 = 0.4;
 
 /// One kind of line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,107 +22,96 @@ pub(crate) struct Line {
     /// Whether wideband audio is heard without what a telephone does not carry.
     pub(crate) masked: bool,
     /// Pass band in Hz.
-    pass: Option<(u32, u32)>,
-    law: Option<Law>,
-    /// Noise of the corpora folder and its distance below the speech in dB.
-    noise: Option<(&'static str, i32)>,
+    pub(crate) pass: Option<(u32, u32)>,
+    /// Coding.
+    pub(crate) codec: Codec,
+    /// Noise recordings of the corpora folder, one for each person in turn, and their distance below the speech in dB.
+    pub(crate) noise: Option<(&'static [&'static str], i32)>,
+    /// Whether the person speaks in one of the rooms of the corpora folder, at some distance.
+    pub(crate) room: bool,
     /// Level change in dB.
-    gain: i32,
+    pub(crate) gain: i32,
+    /// Level at which samples are clipped, in dB above the level of the speech.
+    pub(crate) clip: Option<i32>,
+    /// Whether enrollments and short tests come over it, or only one test of each person.
+    pub(crate) thorough: bool,
 }
 
-const PLAIN: Line =
-    Line { name: "", band: Band::Narrow, masked: false, pass: None, law: None, noise: None, gain: 0 };
+/// Rooms of the corpora folder, one for each person in turn.
+const ROOMS: [&str; 4] = ["rir/rir1.flac", "rir/rir2.flac", "rir/rir3.flac", "rir/rir4.flac"];
 
-/// Lines whose embeddings are of the narrow band: studio speech on telephones of two pass bands, in a car, among
-/// people, in a kitchen, and a wideband call heard for comparison with the telephone.
-pub(crate) const NARROW_LINES: [Line; 5] = [
-    Line { name: "mu-law", pass: Some((300, 3400)), law: Some(Law::Mu), ..PLAIN },
-    Line {
-        name: "mu-law-car",
-        pass: Some((250, 3450)),
-        law: Some(Law::Mu),
-        noise: Some(("car/carlike_synth_0.flac", 15)),
-        ..PLAIN
-    },
-    Line {
-        name: "a-law-babble",
-        pass: Some((300, 3400)),
-        law: Some(Law::A),
-        noise: Some(("babble/babble7_0.flac", 15)),
-        gain: -12,
-        ..PLAIN
-    },
-    Line {
-        name: "a-law-kitchen",
-        pass: Some((200, 3600)),
-        law: Some(Law::A),
-        noise: Some(("ambient/picovoice_kitchen.flac", 20)),
-        gain: -6,
-        ..PLAIN
-    },
-    Line { name: "wideband-masked", band: Band::Wide, masked: true, ..PLAIN },
-];
-
-/// Lines whose embeddings are of the wide band.
-pub(crate) const WIDE_LINES: [Line; 2] = [
-    Line { name: "wideband", band: Band::Wide, ..PLAIN },
-    Line {
-        name: "wideband-car",
-        band: Band::Wide,
-        noise: Some(("car/carlike_synth_1.flac", 15)),
-        gain: -6,
-        ..PLAIN
-    },
-];
-
-/// Lines of a band.
-pub(crate) const fn lines(band: Band) -> &'static [Line] {
-    match band {
-        Band::Narrow => &NARROW_LINES,
-        Band::Wide => &WIDE_LINES,
-    }
-}
-
-/// A line with its noise and filter ready.
+/// A line with its noises, rooms and filter ready.
 #[derive(Debug)]
 pub(crate) struct Ready {
     line: Line,
     filter: Vec<f64>,
-    noise: Vec<i16>,
+    noises: Vec<Vec<f64>>,
+    rooms: Vec<Vec<f64>>,
 }
 
 impl Ready {
-    pub(crate) fn new(line: Line, noises: &Path) -> Outcome<Self> {
-        let filter = line.pass.map(|(low, high)| band_pass(low, high, line.band)).unwrap_or_default();
-        let noise = match line.noise {
-            Some((file, _)) => Recording::read(&noises.join(file))?.pcm_at(line.band),
-            None => Vec::new(),
+    pub(crate) fn new(line: Line, folder: &Path) -> Outcome<Self> {
+        let read = |file: &&str| -> Outcome<Vec<f64>> {
+            let pcm = Recording::read(&folder.join(file))?.pcm_at(line.band);
+            Ok(pcm.into_iter().map(f64::from).collect())
         };
-        Ok(Self { line, filter, noise })
+        let filter = line.pass.map(|(low, high)| band_pass(low, high, line.band)).unwrap_or_default();
+        let noises = line.noise.map_or(&[][..], |(files, _)| files);
+        let rooms = if line.room { &ROOMS[..] } else { &[] };
+        Ok(Self {
+            line,
+            filter,
+            noises: noises.iter().map(read).collect::<Outcome<_>>()?,
+            rooms: rooms.iter().map(|file| Ok(room(&read(file)?, line.band))).collect::<Outcome<_>>()?,
+        })
     }
 
-    /// What comes out of the line. `offset` says where in the noise it begins.
-    pub(crate) fn carry(&self, recording: &Recording, offset: usize) -> Recording {
+    /// The line itself.
+    pub(crate) const fn line(&self) -> &Line {
+        &self.line
+    }
+
+    /// What comes out of the line when `person` speaks.
+    pub(crate) fn carry(&self, recording: &Recording, person: usize) -> Outcome<Recording> {
         let mut samples: Vec<f64> = recording.pcm_at(self.line.band).into_iter().map(f64::from).collect();
+        if !self.rooms.is_empty() {
+            samples = filtered(&samples, &self.rooms[person % self.rooms.len()]);
+        }
         if let Some((_, below)) = self.line.noise {
-            let noise =
-                self.noise.iter().cycle().skip(offset % self.noise.len()).map(|&sample| f64::from(sample));
-            let all: f64 = self.noise.iter().map(|&sample| f64::from(sample).powi(2)).sum();
-            let level = (all / self.noise.len() as f64).sqrt();
-            let factor = rms(&samples) / level * decibels(-below);
-            samples.iter_mut().zip(noise).for_each(|(sample, noise)| *sample += noise * factor);
+            add(&mut samples, &self.noises[person % self.noises.len()], below, person * 7_919);
         }
         if !self.filter.is_empty() {
             samples = filtered(&samples, &self.filter);
         }
+        if let Some(above) = self.line.clip {
+            let most = rms(&samples) * decibels(above);
+            // What is clipped was too loud: it stands at full scale.
+            samples.iter_mut().for_each(|sample| *sample = sample.clamp(-most, most) * 32_767.0 / most);
+        }
         let gain = decibels(self.line.gain);
-        let coded = |sample: f64| {
-            let sample = (sample * gain).round() as i16;
-            self.line.law.map_or(sample, |law| law.decode(law.encode(sample)))
-        };
-        let pcm = samples.into_iter().map(coded).collect();
-        Recording { pcm, rate: self.line.band.sample_rate() as u32 }
+        let pcm: Vec<i16> = samples.into_iter().map(|sample| (sample * gain).round() as i16).collect();
+        let rate = self.line.band.sample_rate();
+        Ok(Recording { pcm: self.line.codec.carry(&pcm, rate)?, rate: rate as u32 })
     }
+}
+
+/// Adds `noise`, over and over from sample `offset` on, so many dB `below` the level of the speech.
+fn add(samples: &mut [f64], noise: &[f64], below: i32, offset: usize) {
+    let factor = rms(samples) / rms(noise).max(1.0) * decibels(-below);
+    let endless = noise.iter().cycle().skip(offset % noise.len());
+    samples.iter_mut().zip(endless).for_each(|(sample, noise)| *sample += noise * factor);
+}
+
+/// A response from its loudest sample on, cut, with the energy of a single one.
+fn room(response: &[f64], band: Band) -> Vec<f64> {
+    let loudest = (0..response.len()).max_by(|&a, &b| response[a].abs().total_cmp(&response[b].abs()));
+    let tail = &response[loudest.unwrap_or(0)..];
+    let tail = &tail[..tail.len().min((ROOM_S * band.sample_rate() as f64) as usize)];
+    let energy = tail.iter().map(|tap| tap * tap).sum::<f64>().sqrt();
+    // `filtered` looks as far ahead as back; zeros make the response causal.
+    let mut taps: Vec<f64> = tail.iter().rev().map(|tap| tap / energy).collect();
+    taps.resize(2 * tail.len() - 1, 0.0);
+    taps
 }
 
 fn rms(samples: &[f64]) -> f64 {

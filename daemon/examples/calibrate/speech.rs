@@ -17,7 +17,7 @@ const STRETCH_S: [f64; 2] = [14.0, 42.0];
 /// Stretches of each length from one folder.
 const STRETCHES: usize = 6;
 
-/// Some speech of one person.
+/// Some speech of one person, heard at once.
 #[derive(Clone, Debug)]
 pub(crate) struct Speech {
     /// Name in the cache.
@@ -26,24 +26,43 @@ pub(crate) struct Speech {
     pub(crate) person: usize,
     /// Whether the person is one of many with one utterance each (or one of few with much speech).
     pub(crate) cohort: bool,
-    /// What part of the person's recording it is.
-    pub(crate) part: Part,
+    /// What embeddings are made of.
+    pub(crate) parts: &'static [Part],
     /// The recordings, to be heard one after the other.
     pub(crate) recordings: Vec<Recording>,
 }
 
-/// A part of a person's speech.
+/// A part of some speech.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     /// All of an utterance, or a long stretch of prompts: serves as enrollment.
     Whole,
-    /// The first net seconds of an utterance: a short test.
+    /// The first net seconds of an utterance: a test.
     First(u32),
-    /// First or second half of an utterance.
+    /// First half of an utterance, for enrollment, or second, for a test.
     Half(usize),
     /// A stretch of prompts as long as a test.
     Stretch,
 }
+
+impl Part {
+    /// Whether it serves as enrollment, and so is heard with noise as well.
+    pub(crate) const fn is_enrollment(self) -> bool {
+        matches!(self, Self::Whole | Self::Half(0))
+    }
+
+    /// Whether it is what every line carries.
+    pub(crate) const fn is_test(self) -> bool {
+        matches!(self, Self::Half(1) | Self::Stretch)
+    }
+}
+
+/// Net seconds of the short tests.
+pub(crate) const SHORT_S: [u32; 2] = [3, 5];
+/// Net seconds of a test as on a call.
+pub(crate) const USUAL_S: u32 = 10;
+const UTTERANCE: &[Part] =
+    &[Part::Whole, Part::First(3), Part::First(5), Part::First(USUAL_S), Part::Half(0), Part::Half(1)];
 
 /// All speech.
 #[derive(Debug)]
@@ -57,9 +76,6 @@ pub(crate) struct Corpus {
     pub(crate) voices: usize,
 }
 
-/// Net seconds of the short tests.
-pub(crate) const SHORT_S: [u32; 3] = [3, 4, 6];
-
 impl Corpus {
     pub(crate) fn load(corpora: &Path, voices: &Path) -> Outcome<Self> {
         let mut speech = Vec::new();
@@ -68,27 +84,20 @@ impl Corpus {
         people.retain(|person| !person.file_name().is_some_and(|name| measured.contains(name)));
         for (person, folder) in people.iter().enumerate() {
             let file = sorted(folder)?.into_iter().next().ok_or("a folder of LibriSpeech is empty")?;
-            utterance(person, &Recording::read(&file)?, &mut speech);
+            let recordings = vec![Recording::read(&file)?];
+            speech.push(Speech {
+                name: person.to_string(),
+                person,
+                cohort: true,
+                parts: UTTERANCE,
+                recordings,
+            });
         }
         let cohort = people.len();
         for (person, folder) in PROMPTS.into_iter().enumerate() {
             prompts(cohort + person, folder, &voices.join(folder), &mut speech)?;
         }
         Ok(Self { speech, noise: corpora.join("noise"), cohort, voices: PROMPTS.len() })
-    }
-}
-
-fn utterance(person: usize, whole: &Recording, speech: &mut Vec<Speech>) {
-    let mut add = |part, recording: &Recording| {
-        let name = format!("{person}-{part:?}");
-        let recordings = vec![recording.clone()];
-        speech.push(Speech { name, person, cohort: true, part, recordings });
-    };
-    add(Part::Whole, whole);
-    SHORT_S.iter().for_each(|&seconds| add(Part::First(seconds), whole));
-    let halves = whole.pcm.split_at(whole.pcm.len() / 2);
-    for (half, pcm) in [halves.0, halves.1].into_iter().enumerate() {
-        add(Part::Half(half), &Recording { pcm: pcm.to_vec(), rate: whole.rate });
     }
 }
 
@@ -99,14 +108,15 @@ fn prompts(person: usize, folder: &str, path: &Path, speech: &mut Vec<Speech>) -
         // Unreadable ones pass on, to end the program with their name.
         recording.as_ref().map_or(true, |recording| recording.seconds() >= MIN_PROMPT_S)
     });
-    for (part, seconds) in [Part::Stretch, Part::Whole].into_iter().zip(STRETCH_S) {
+    let kinds: [&[Part]; 2] = [&[Part::Stretch], &[Part::Whole]];
+    for (parts, seconds) in kinds.into_iter().zip(STRETCH_S) {
         for number in 0..STRETCHES {
             let mut recordings: Vec<Recording> = Vec::new();
             while recordings.iter().map(Recording::seconds).sum::<f64>() < seconds {
                 recordings.push(long.next().ok_or("too few prompts")??);
             }
-            let name = format!("{folder}-{part:?}-{number}");
-            speech.push(Speech { name, person, cohort: false, part, recordings });
+            let name = format!("{folder}-{:?}-{number}", parts[0]);
+            speech.push(Speech { name, person, cohort: false, parts, recordings });
         }
     }
     Ok(())

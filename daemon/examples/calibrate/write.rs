@@ -1,7 +1,7 @@
 //! The generated Rust file.
 
 use crate::anchors::{Derived, Impostors};
-use crate::line::lines;
+use crate::lines::lines;
 use crate::speech::Corpus;
 use std::fmt::Write as _;
 use vouch_dsp::features::Band;
@@ -25,7 +25,7 @@ pub(crate) fn head(corpus: &Corpus, impostors: &Impostors, model_version: u32) -
 }
 
 /// The constants of `score/constants.rs`.
-pub(crate) fn source(derived: &[Derived]) -> String {
+pub(crate) fn source(derived: &[Derived], model_version: u32) -> String {
     let mut text = String::new();
     for band in derived {
         let names: Vec<_> = lines(band.band).iter().map(|line| line.name).collect();
@@ -33,7 +33,9 @@ pub(crate) fn source(derived: &[Derived]) -> String {
         // Writing to a string does not fail, here and below.
         let _ = writeln!(text, "//!\n//! {name:?}: lines {names}; {targets} target trials.");
     }
-    text.push_str("#![cfg_attr(rustfmt, rustfmt_skip)]\n\nuse super::calibrate::Calibration;\n");
+    text.push_str("#![cfg_attr(rustfmt, rustfmt_skip)]\n\nuse super::calibrate::Calibration;\nuse super::centre::Common;\n");
+    let _ = writeln!(text, "\n/// Version of the model that the embeddings behind the constants are of.");
+    let _ = writeln!(text, "pub const MODEL_VERSION: u32 = {model_version};");
     derived.iter().for_each(|band| constants(&mut text, band));
     text
 }
@@ -45,14 +47,19 @@ fn constants(text: &mut String, derived: &Derived) {
     };
     let _ = writeln!(text, "\npub(super) static {name}: Calibration = Calibration {{");
     let floats = |values: &[f64]| values.iter().map(|value| float(*value)).collect::<Vec<_>>();
-    list(text, "mean", &derived.mean.map(|value| value.to_string()));
+    let numbers = |values: &[i16]| values.iter().map(i16::to_string).collect::<Vec<_>>();
+    text.push_str("    common: Common {\n");
+    list(text, "mean:", &numbers(&derived.common.mean));
+    text.push_str("    nuisance: &[\n");
+    derived.common.nuisance.iter().for_each(|direction| list(text, "", &numbers(direction)));
+    text.push_str("    ],\n    },\n");
     let _ = writeln!(text, "    slope: {},\n    offset: {},", float(derived.slope), float(derived.offset));
-    list(text, "duration", &floats(&derived.duration));
+    list(text, "duration:", &floats(&derived.duration));
     let knots: Vec<_> =
         derived.knots.iter().map(|(llr, score)| format!("({}, {})", float(*llr), float(*score))).collect();
-    list(text, "knots", &knots);
-    list(text, "far", &floats(&derived.far));
-    list(text, "frr", &floats(&derived.frr));
+    list(text, "knots:", &knots);
+    list(text, "far:", &floats(&derived.far));
+    list(text, "frr:", &floats(&derived.frr));
     text.push_str("};\n");
 }
 
@@ -66,7 +73,7 @@ fn float(value: f64) -> String {
 }
 
 fn list(text: &mut String, name: &str, items: &[String]) {
-    let _ = writeln!(text, "    {name}: [");
+    let _ = writeln!(text, "    {name} [");
     let mut line = String::new();
     for item in items {
         if line.len() + item.len() + 10 > WIDTH {

@@ -44,7 +44,7 @@ fn claimed(standing: Standing) -> Call {
 
 fn jobs(call: &mut Call) -> Vec<(u64, u64, u64)> {
     let job = |effect| match effect {
-        Effect::Embed { tag, first, frames } => Some((tag, first, frames)),
+        Effect::Embed { tag, first, frames, .. } => Some((tag, first, frames)),
         _ => None,
     };
     call.take_effects().into_iter().filter_map(job).collect()

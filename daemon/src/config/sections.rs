@@ -205,7 +205,7 @@ impl Enrollment {
 /// Section `[voice]`: the voice engine.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Voice {
-    /// `workers`: threads that run the network; one for each core when zero.
+    /// `workers`: threads that run the network; one for each core but one when zero.
     pub workers: u32,
 }
 

@@ -29,7 +29,7 @@ pub(super) fn embed_recordings(
     frames: usize,
 ) -> Result<Embedding, RecordingsError> {
     let needed_s = frames as f32 / FRAMES_PER_SECOND as f32;
-    let wanted = Wanted { speech_s: needed_s, telephone: false, masked: true };
+    let wanted = Wanted { speech_s: needed_s, telephone: false, masked: true, enrollment: true };
     let side = Voice::over(network.clone()).embed(recordings, wanted)?;
     match side.embeddings.first() {
         Some((_, embedding)) if side.speech_ms as usize * FRAMES_PER_SECOND >= frames * 1000 => {

@@ -7,7 +7,8 @@ use crate::sys::priority::be_nice;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-use vouch_dsp::features::{Band, LogMel};
+use vouch_dsp::enrollment;
+use vouch_dsp::features::LogMel;
 use vouch_dsp::network::{Embedding, Network, Scratch, scratch_sizes};
 use vouch_dsp::sizes::{MAX_FRAMES, MELS};
 
@@ -31,7 +32,7 @@ pub(super) fn run(pool: &Pool, mut bench: Bench) {
     while let Some(slot) = pool.queue.pop() {
         let Some(started) = start(pool, slot, &mut bench) else { continue };
         let began = Instant::now();
-        let result = bench.embed(&pool.network, started.job.frames as usize, started.band);
+        let result = bench.embed(&pool.network, &started);
         count(pool, began, result.is_err());
         finish(pool, slot, &started, result);
         bench.wipe();
@@ -55,16 +56,17 @@ impl Bench {
         &mut self.window
     }
 
-    /// Embeds the first `frames` frames of the window.
-    pub(super) fn embed(
-        &mut self,
-        network: &Network<'_>,
-        frames: usize,
-        band: Band,
-    ) -> Result<Embedding, EmbedFault> {
+    /// Embeds the frames of a job, which are the first of the window.
+    fn embed(&mut self, network: &Network<'_>, started: &StartedJob) -> Result<Embedding, EmbedFault> {
         let Self { window, narrow, wide } = self;
+        let frames = &mut window[..started.job.frames as usize];
+        let mut scratch = Scratch { narrow, wide };
         let made = catch_unwind(AssertUnwindSafe(|| {
-            network.embed(&window[..frames], band, &mut Scratch { narrow, wide })
+            if started.job.enrollment {
+                enrollment::embed(network, frames, started.band, &mut scratch)
+            } else {
+                network.embed(frames, started.band, &mut scratch)
+            }
         }));
         made.map_err(|_| EmbedFault::Panicked)?.map_err(EmbedFault::Refused)
     }

@@ -94,8 +94,9 @@ impl Exchange {
             Effect::WakeAt(frames) => {
                 let _ = line.slot.map(|slot| self.0.engine.wake_at(slot, frames));
             }
-            Effect::Embed { tag, first, frames } => {
-                let asked = line.slot.map(|slot| self.0.engine.embed(slot, EmbedJob { tag, first, frames }));
+            Effect::Embed { tag, first, frames, enrollment } => {
+                let job = EmbedJob { tag, first, frames, enrollment };
+                let asked = line.slot.map(|slot| self.0.engine.embed(slot, job));
                 if let None | Some(Err(_)) = asked {
                     let error = asked.and_then(Result::err);
                     tracing::error!(

@@ -29,8 +29,9 @@ pub struct CompareRequest {
 /// [`OfflineError`] names the file and what is wrong with it.
 pub fn run(request: &CompareRequest, out: &mut dyn Write) -> Result<(), OfflineError> {
     let mut voice = Voice::new()?;
-    let wanted = |speech_s| Wanted { speech_s, telephone: request.narrowband, masked: false };
-    let sides = [(&request.enroll, wanted(30.0)), (&request.test, wanted(10.0))];
+    let wanted =
+        |speech_s, enrollment| Wanted { speech_s, telephone: request.narrowband, masked: false, enrollment };
+    let sides = [(&request.enroll, wanted(30.0, true)), (&request.test, wanted(10.0, false))];
     let mut heard = Vec::new();
     for (file, wanted) in sides {
         heard.push(voice.side(std::slice::from_ref(file), wanted)?);

@@ -26,6 +26,8 @@ pub struct Intervals {
     pub min_dcf: Interval,
     /// Of the cost of the log-likelihood ratios.
     pub cllr: Interval,
+    /// Of the same after the best monotone recalibration.
+    pub min_cllr: Interval,
     /// Of the false-reject rates at the reported false-accept rates.
     pub frr_at_far: [Interval; REPORTED_FARS.len()],
     /// Of the false-accept rate at the threshold.
@@ -52,6 +54,7 @@ pub fn intervals(metrics: &Metrics, sorted: &[(Scored, Speakers)]) -> Intervals 
         eer: rate(&|m| m.eer, targets.min(others)),
         min_dcf: spread(&|m| m.min_dcf),
         cllr: spread(&|m| m.cllr),
+        min_cllr: spread(&|m| m.min_cllr),
         frr_at_far: std::array::from_fn(|at| rate(&|m| m.frr_at_far[at], targets)),
         far: rate(&|m| m.far, others),
         frr: rate(&|m| m.frr, targets),
@@ -87,7 +90,7 @@ fn percentiles(mut values: Vec<f64>) -> Interval {
 }
 
 /// Exact binomial interval of a rate over so many trials; the count of errors need not be whole.
-fn clopper_pearson(rate: f64, trials: usize) -> Interval {
+pub fn clopper_pearson(rate: f64, trials: usize) -> Interval {
     let (n, k) = (trials as f64, rate * trials as f64);
     let low = if k <= 0.0 { 0.0 } else { beta_quantile(TAIL, k, n - k + 1.0) };
     let high = if k >= n { 1.0 } else { beta_quantile(1.0 - TAIL, k + 1.0, n - k) };

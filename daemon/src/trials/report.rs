@@ -1,6 +1,6 @@
 //! What `vouchctl trials` prints.
 
-use super::interval::{Interval, Intervals, intervals};
+use super::interval::{Interval, Intervals, clopper_pearson, intervals};
 use super::list::{Outcome, TrialList};
 use super::metrics::{Metrics, REPORTED_FARS, Scored};
 use serde_json::{Map, Value, json};
@@ -86,6 +86,7 @@ impl Report {
             "cllr": rate(&|m| m.cllr),
             "cllr_95": range(&|r| r.cllr),
             "min_cllr": rate(&|m| m.min_cllr),
+            "min_cllr_95": range(&|r| r.min_cllr),
             "frr_at_far": by_far(&|at| json!(rate(&|m| m.frr_at_far[at]))),
             "frr_at_far_95": by_far(&|at| json!(range(&|r| r.frr_at_far[at]))),
             "at_threshold": {
@@ -95,6 +96,7 @@ impl Report {
                 "frr": rate(&|m| m.frr),
                 "frr_95": range(&|r| r.frr),
                 "inconclusive": self.inconclusive(),
+                "inconclusive_95": clopper_pearson(self.inconclusive(), self.trials),
             },
             "scores": {"target_median": self.target_median, "non_target_median": self.non_target_median},
             "intervals": METHOD,
@@ -130,7 +132,7 @@ impl Report {
         };
         row("least detection cost (prior 0.01)", metrics.min_dcf, ranges.min_dcf)?;
         row("cost of likelihood ratios (Cllr)", metrics.cllr, ranges.cllr)?;
-        writeln!(out, "{:<34} {:>8.4}", "the same, recalibrated", metrics.min_cllr)?;
+        row("the same, recalibrated", metrics.min_cllr, ranges.min_cllr)?;
         for (name, score) in [("target", self.target_median), ("non-target", self.non_target_median)] {
             if let Some(score) = score {
                 writeln!(out, "{:<34} {score:>8.1}", format!("median score, {name}"))?;
@@ -191,8 +193,11 @@ mod tests {
         let at = &json["at_threshold"];
         assert_eq!((&at["threshold"], &at["far"], &at["frr"]), (&json!(90.0), &json!(0.0), &json!(0.0)));
         assert_eq!(at["inconclusive"], json!(0.25));
+        let (low, high) = (&at["inconclusive_95"][0], &at["inconclusive_95"][1]);
+        assert!(low.as_f64().unwrap() < 0.25 && high.as_f64().unwrap() > 0.25, "{low} {high}");
         assert_eq!(json["scores"]["target_median"], json!(60.0f32 + 9.0 * 4.7));
-        assert!(json["cllr"].is_number() && json["min_cllr"].is_number() && json["eer_95"].is_array());
+        assert!(json["cllr"].is_number() && json["min_cllr"].is_number());
+        assert!(json["min_cllr_95"].is_array() && json["eer_95"].is_array());
     }
 
     #[test]

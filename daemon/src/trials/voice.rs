@@ -5,6 +5,7 @@ use crate::audio::Recording;
 use crate::model;
 use std::path::PathBuf;
 use vouch_dsp::codec::g711::Law;
+use vouch_dsp::enrollment;
 use vouch_dsp::features::{Band, LogMel};
 use vouch_dsp::listener::{Listener, Origin, Quality};
 use vouch_dsp::network::{Embedding, Network, Scratch, scratch_sizes};
@@ -25,6 +26,8 @@ pub struct Wanted {
     /// Whether the embedding of wideband speech is made for comparison with telephone speech, that is
     /// without what a telephone does not carry.
     pub masked: bool,
+    /// Whether the embedding is for a voiceprint, that is also of noisy copies of the speech.
+    pub enrollment: bool,
 }
 
 /// One side of a trial.
@@ -91,7 +94,7 @@ impl Voice {
     pub fn embed_silence(&mut self, frames: usize) -> Result<(), OfflineError> {
         self.frames.clear();
         self.frames.resize(frames, [0; MELS]);
-        self.run(Band::Narrow).map(drop)
+        self.run(Band::Narrow, false).map(drop)
     }
 
     /// Reads the files of a side and makes its embedding.
@@ -118,8 +121,11 @@ impl Voice {
         }
         let speech_ms = (self.frames.len() * 1000 / FRAMES_PER_SECOND) as u32;
         let made_for = if wanted.masked { Band::Narrow } else { band };
-        let embeddings =
-            if self.frames.len() < MIN_FRAMES { vec![] } else { vec![(made_for, self.run(made_for)?)] };
+        let embeddings = if self.frames.len() < MIN_FRAMES {
+            vec![]
+        } else {
+            vec![(made_for, self.run(made_for, wanted.enrollment)?)]
+        };
         Ok(Side { band, speech_ms, embeddings })
     }
 
@@ -143,9 +149,14 @@ impl Voice {
         listener.quality()
     }
 
-    fn run(&mut self, band: Band) -> Result<Embedding, OfflineError> {
+    fn run(&mut self, band: Band, enrollment: bool) -> Result<Embedding, OfflineError> {
         let mut scratch = Scratch { narrow: &mut self.narrow, wide: &mut self.wide };
-        self.network.embed(&self.frames, band, &mut scratch).map_err(OfflineError::Embed)
+        let made = if enrollment {
+            enrollment::embed(&self.network, &mut self.frames, band, &mut scratch)
+        } else {
+            self.network.embed(&self.frames, band, &mut scratch)
+        };
+        made.map_err(OfflineError::Embed)
     }
 }
 
@@ -153,7 +164,7 @@ impl Voice {
 mod tests {
     use super::*;
 
-    const ALL: Wanted = Wanted { speech_s: 30.0, telephone: false, masked: false };
+    const ALL: Wanted = Wanted { speech_s: 30.0, telephone: false, masked: false, enrollment: false };
 
     fn silence(rate: u32) -> Recording {
         Recording { pcm: vec![0; 2 * rate as usize], rate }

@@ -6,9 +6,11 @@ these in turn; through a random telephone, room and codec. Written as log mel fr
 """
 
 import argparse
+import io
 
 import numpy as np
 import scipy.signal
+import soundfile
 
 import reference
 import signals
@@ -34,7 +36,7 @@ class Sources:
         noise = lambda kind: [pcm for name, pcm in sounds.folder(f"{arguments.noise}/{kind}") if not is_for_measuring(name)]
         self.babble, self.car, self.ambient = noise("babble"), noise("car"), noise("ambient")
         self.rooms = [pcm for _, pcm in sounds.folder(f"{arguments.noise}/rir")]
-        self.music = [pcm for _, pcm in sounds.folder(arguments.music)]
+        self.music = [pcm.astype(np.float32) for folder in arguments.music for _, pcm in sounds.folder(folder)]
 
 
 MEASURED = ("babble7_4", "babble7_5", "carlike_synth_2", "picovoice_kitchen", "sb_noise4", "sb_noise5", "-B", "-F")
@@ -95,9 +97,9 @@ def steady(random):
 def surroundings(random, sources):
     """Noise around somebody, RMS 1."""
     kind = random.random()
-    if kind < 0.25:
+    if kind < 0.3:
         return steady(random)
-    if kind < 0.4:
+    if kind < 0.42:
         return normal(stretch(random, sources.babble[random.integers(len(sources.babble))]))
     if kind < 0.55:
         talkers = random.integers(5, 12)
@@ -111,12 +113,16 @@ def surroundings(random, sources):
 
 
 def music(random, sources):
-    """Music, sometimes at another pitch and pace, RMS 1."""
+    """Music, sometimes at another pitch and pace, sometimes two pieces one after the other, RMS 1."""
     pcm = sources.music[random.integers(len(sources.music))]
     if random.random() < 0.5:
         begin = random.integers(0, max(1, len(pcm) - 2 * COUNT))
         pcm = scipy.signal.resample_poly(pcm[begin : begin + 2 * COUNT], 100, random.integers(80, 126))
-    return normal(stretch(random, pcm))
+    pcm = normal(stretch(random, pcm))
+    if random.random() < 0.15:
+        at = random.integers(0, COUNT)
+        pcm[at:] = normal(stretch(random, sources.music[random.integers(len(sources.music))]))[at:]
+    return pcm
 
 
 def signalling(random):
@@ -152,12 +158,12 @@ def scene(random, sources, more_music):
         if random.random() < 0.7:
             snr = random.uniform(3, 18) if random.random() < 0.6 else random.uniform(10, 40)
             pcm = pcm + surroundings(random, sources) * 10 ** (-snr / 20)
-        pcm, labels = interrupted(random, pcm, labels)
+        pcm, labels = interrupted(random, pcm, labels, sources)
     else:
         labels = np.zeros(FRAMES, bool)
         if kind < 0.74 or kind >= 1:
             pcm = music(random, sources)
-            pcm, labels = interrupted(random, pcm, labels)
+            pcm, labels = interrupted(random, pcm, labels, sources)
         elif kind < 0.86:
             pcm = signalling(random)
         else:
@@ -179,12 +185,13 @@ def normal_speech(pcm, labels):
     return pcm / (np.sqrt(np.mean(np.square(pcm[: len(loud)][loud]))) + 1e-9) if loud.any() else pcm
 
 
-def interrupted(random, pcm, labels):
+def interrupted(random, pcm, labels, sources):
     """Sometimes another sound takes the line for a while."""
     if random.random() > 0.25:
         return pcm, labels
     begin, length = sorted(random.integers(0, FRAMES, 2))
-    other = signalling(random) if random.random() < 0.7 else steady(random) * 0.02
+    kind = random.random()
+    other = signalling(random) if kind < 0.5 else music(random, sources) if kind < 0.75 else steady(random) * 0.02
     pcm, labels = pcm.copy(), labels.copy()
     part = slice(begin * 80, length * 80)
     pcm[part] = other[part] * 10 ** (random.uniform(-12, 6) / 20)
@@ -202,7 +209,8 @@ def line(random, pcm):
     if random.random() < 0.05:
         pcm = pcm * 10 ** (random.uniform(6, 15) / 20)
     pcm = np.clip(np.round(pcm), -32768, 32767)
-    return mu_law(pcm) if random.random() < 0.85 else pcm
+    codec = random.random()
+    return mu_law(pcm) if codec < 0.75 else gsm(pcm) if codec < 0.87 else pcm
 
 
 def mu_law(pcm):
@@ -214,11 +222,19 @@ def mu_law(pcm):
     return np.where(pcm < 0, -value, value)
 
 
+def gsm(pcm):
+    """Samples after GSM full rate (06.10)."""
+    file = io.BytesIO()
+    soundfile.write(file, pcm / 32768, RATE, format="WAV", subtype="GSM610")
+    file.seek(0)
+    return np.resize(soundfile.read(file)[0] * 32768, len(pcm))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--librispeech", required=True, help="folder of LibriSpeech utterances (FLAC)")
     parser.add_argument("--noise", required=True, help="folder with babble/, car/, ambient/ and rir/")
-    parser.add_argument("--music", required=True, help="folder of music for training")
+    parser.add_argument("--music", required=True, nargs="+", help="folders of music for training")
     parser.add_argument("--prompts", default="/usr/share/asterisk/sounds")
     parser.add_argument("--scenes", type=int, default=1000)
     parser.add_argument("--more-music", type=float, default=0.0, help="scenes of music added to each scene")

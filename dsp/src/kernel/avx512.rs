@@ -7,7 +7,7 @@
 
 use super::x86::Features;
 use super::{
-    Conv, GROUP, I16s, I32s, INPUT_SPAN, INPUT_TAPS, InputConv, LANES, Norm, NormWalk, PairBlock, Requant,
+    Conv, GROUP, I32s, INPUT_SPAN, INPUT_TAPS, InputConv, LANES, Norm, NormWalk, PairBlock, Requant,
     SIDE_BITS, TOP, Walk,
 };
 use core::arch::x86_64::*;
@@ -305,12 +305,7 @@ fn normalise(norm: &Norm<'_>, walk: &NormWalk, input: &[i16], output: &mut [u8])
             unsafe { _mm256_storeu_si256(output.as_mut_ptr().cast(), _mm512_cvtepi16_epi8(both)) };
         }
     }
-    let rest =
-        Norm { gain: I16s(&norm.gain.0[whole..]), offset: I32s(&norm.offset.0[whole..]), shift: norm.shift };
-    let walk = NormWalk { channels: walk.channels - whole, ..*walk };
-    if walk.channels > 0 && walk.positions > 0 {
-        super::scalar::norm(&rest, &walk, &input[whole..], &mut output[whole..]);
-    }
+    super::scalar::norm_from(whole, norm, walk, input, output);
 }
 
 /// Bias and multipliers of 16 outputs; what a sink adds is part of the half.

@@ -7,8 +7,8 @@
 #![allow(unsafe_code)]
 
 use super::{
-    Conv, GROUP, I16s, I32s, INPUT_SPAN, INPUT_TAPS, InputConv, LANES, Norm, NormWalk, Requant, SIDE_BITS,
-    TOP, Walk,
+    Conv, GROUP, I32s, INPUT_SPAN, INPUT_TAPS, InputConv, LANES, Norm, NormWalk, Requant, SIDE_BITS, TOP,
+    Walk,
 };
 use core::arch::aarch64::*;
 use core::arch::asm;
@@ -400,12 +400,7 @@ fn normalise(norm: &Norm<'_>, walk: &NormWalk, input: &[i16], output: &mut [u8])
             store_top(both, &mut output[position * walk.output_step + at..][..WIDTH]);
         }
     }
-    let rest =
-        Norm { gain: I16s(&norm.gain.0[whole..]), offset: I32s(&norm.offset.0[whole..]), shift: norm.shift };
-    let walk = NormWalk { channels: walk.channels - whole, ..*walk };
-    if walk.channels > 0 && walk.positions > 0 {
-        super::scalar::norm(&rest, &walk, &input[whole..], &mut output[whole..]);
-    }
+    super::scalar::norm_from(whole, norm, walk, input, output);
 }
 
 /// Bias and multipliers of 16 outputs.

@@ -74,8 +74,13 @@ pub(crate) fn pairs<const PAIRS: usize>(
 
 /// See [`super::Kernel::norm`].
 pub(crate) fn norm(norm: &Norm<'_>, walk: &NormWalk, input: &[i16], output: &mut [u8]) {
+    norm_from(0, norm, walk, input, output);
+}
+
+/// [`norm`] of the channels from `first` on: what is left when a kernel has taken all whole registers.
+pub(super) fn norm_from(first: usize, norm: &Norm<'_>, walk: &NormWalk, input: &[i16], output: &mut [u8]) {
     for position in 0..walk.positions {
-        for channel in 0..walk.channels {
+        for channel in first..walk.channels {
             let value = input[position * walk.step + channel];
             let value = normalised(value, norm.gain.at(channel), norm.offset.at(channel), norm.shift);
             output[position * walk.output_step + channel] = value.clamp(0, TOP) as u8;

@@ -1,8 +1,8 @@
-//! From a centred cosine to a log-likelihood ratio, a score and a false-accept rate.
+//! From a cosine to a log-likelihood ratio, a score and a false-accept rate.
 
+use super::centre::Common;
 use super::constants;
 use crate::features::Band;
-use crate::sizes::EMBEDDING;
 
 /// Whole thresholds, 0 to 100.
 pub const THRESHOLDS: usize = 101;
@@ -11,14 +11,14 @@ pub const THRESHOLDS: usize = 101;
 pub const KNOTS: usize = 8;
 
 /// Net speech of a test, in seconds, at which the duration term is tabulated.
-pub const DURATIONS_S: [f32; 4] = [3.0, 4.0, 6.0, 10.0];
+pub const DURATIONS_S: [f32; 3] = [3.0, 5.0, 10.0];
 
 /// What the calibration program measured for one band.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calibration {
-    /// Mean embedding of the cohort, Q15.
-    pub mean: [i16; EMBEDDING],
-    /// Log-likelihood ratio per unit of centred cosine.
+    /// What is taken from embeddings before they are compared.
+    pub common: Common,
+    /// Log-likelihood ratio per unit of cosine.
     pub slope: f32,
     /// Log-likelihood ratio at cosine 0 before the duration term.
     pub offset: f32,
@@ -42,7 +42,7 @@ pub const fn calibration(band: Band) -> &'static Calibration {
 }
 
 impl Calibration {
-    /// Natural log-likelihood ratio of a centred cosine that `net_speech_ms` of test speech gave.
+    /// Natural log-likelihood ratio of a cosine that `net_speech_ms` of test speech gave.
     pub fn llr(&self, cosine: f32, net_speech_ms: u32) -> f32 {
         let seconds = net_speech_ms as f32 / 1000.0;
         let knots = DURATIONS_S.iter().copied().zip(self.duration);
@@ -92,6 +92,14 @@ mod tests {
         for band in BANDS {
             let shipped = calibration(band);
             assert!(shipped.slope > 0.0);
+            for (at, one) in shipped.common.nuisance.iter().enumerate() {
+                for (to, other) in shipped.common.nuisance.iter().enumerate() {
+                    let product: i64 =
+                        one.iter().zip(other).map(|(&a, &b)| i64::from(a) * i64::from(b)).sum();
+                    let wanted = if at == to { 1 << 30 } else { 0 };
+                    assert!((product - wanted).abs() < 1 << 21, "directions {at} and {to} of {band:?}");
+                }
+            }
             assert!(shipped.knots.windows(2).all(|k| k[0].0 < k[1].0 && k[0].1 < k[1].1), "{band:?}");
             assert_eq!((shipped.knots[0].1, shipped.knots[KNOTS - 1].1), (0.0, 100.0));
             assert!(shipped.far.windows(2).all(|f| f[0] >= f[1]), "{band:?}");

@@ -41,7 +41,7 @@ fn packet(sequence: u16) -> Vec<u8> {
 }
 
 fn job(tag: u64, first: u64, frames: u64) -> EmbedJob {
-    EmbedJob { tag, first, frames }
+    EmbedJob { tag, first, frames, enrollment: false }
 }
 
 fn window() -> Box<[LogMel; MAX_FRAMES]> {
