@@ -25,12 +25,14 @@ class Sources:
     """What scenes are made of."""
 
     def __init__(self, arguments):
+        self.varied = arguments.varied
         spoken = [*sounds.librispeech(arguments.librispeech, held_out=False), *sounds.prompts(arguments.prompts)]
         self.speech = [_labelled(pcm) for _, pcm in spoken]
         self.libri = [pcm for name, pcm in spoken if name.isdigit()]
         self.speech_weight = np.array([8.0 if name.isdigit() else 0.5 for name, _ in spoken])
-        made = [_labelled(pcm) for _, pcm in sounds.synthetic()]
-        self.speech += made
+        made = list(sounds.synthetic())
+        self.speech += [_labelled(pcm) for _, pcm in made]
+        self.speaker = np.array([name for name, _ in [*spoken, *made]])
         self.speech_weight = np.concatenate([self.speech_weight, np.full(len(made), 0.5)])
         self.speech_weight /= self.speech_weight.sum()
         noise = lambda kind: [pcm for name, pcm in sounds.folder(f"{arguments.noise}/{kind}") if not is_for_measuring(name)]
@@ -63,24 +65,45 @@ def normal(pcm):
 
 
 def talk(random, sources):
-    """Somebody talks: samples of RMS 1 while talking, and labels."""
+    """Somebody talks, or several in turn: samples of RMS 1 while talking, and labels; if varied, sometimes one person
+    only, sometimes without a pause."""
     pcm, labels = np.zeros(COUNT + 40 * RATE), np.zeros(FRAMES + 4000, bool)
+    closed, weight = sources.varied and random.random() < 0.3, sources.speech_weight
+    if sources.varied and random.random() < 0.5:  # one person
+        weight = weight * (sources.speaker == sources.speaker[random.choice(len(weight), p=weight)])
+        weight = weight / weight.sum()
     at = int(random.uniform(0, 3) * 100) if random.random() < 0.7 else 0
     while at < FRAMES:
-        voice, marks = sources.speech[random.choice(len(sources.speech), p=sources.speech_weight)]
-        if random.random() < 0.3:
-            begin = random.integers(0, max(1, len(marks) // 2))
-            voice, marks = voice[begin * 80 :], marks[begin:]
-        if random.random() < 0.25:  # another pitch and pace
-            factor = random.integers(87, 116)
-            voice = scipy.signal.resample_poly(voice, 100, factor)
-            frames = max(1, (len(voice) - 200) // 80 + 1)
-            marks = marks[np.minimum(np.arange(frames) * factor // 100, len(marks) - 1)]
+        voice, marks = utterance(random, *sources.speech[random.choice(len(weight), p=weight)], sources.varied)
+        if closed:
+            voice, marks = cut(voice, marks)
         keep = min(len(voice), 12 * RATE)
         pcm[at * 80 : at * 80 + keep] += voice[:keep] * 10 ** (random.uniform(-3, 3) / 20)
         labels[at : at + min(len(marks), 1200)] |= marks[:1200]
-        at += min(len(marks), 1200) + int(random.choice([random.exponential(0.5), random.uniform(0, 4)]) * 100)
+        pause = random.uniform(0, 0.1) if closed else random.choice([random.exponential(0.5), random.uniform(0, 4)])
+        at += min(len(marks), 1200) + int(pause * 100)
     return pcm[:COUNT], labels[:FRAMES]
+
+
+def utterance(random, voice, marks, varied):
+    """A recording or a part of it, now and then at another pitch and pace."""
+    if random.random() < 0.3:
+        begin = random.integers(0, max(1, len(marks) // 2))
+        voice, marks = voice[begin * 80 :], marks[begin:]
+    if random.random() < (0.35 if varied else 0.25):
+        factor = random.integers(80, 121) if varied else random.integers(87, 116)
+        voice = scipy.signal.resample_poly(voice, 100, factor)
+        frames = max(1, (len(voice) - 200) // 80 + 1)
+        marks = marks[np.minimum(np.arange(frames) * factor // 100, len(marks) - 1)]
+    return voice, marks
+
+
+def cut(voice, marks):
+    """The recording from where speech begins to where it ends."""
+    if not marks.any():
+        return voice, marks
+    first, last = np.flatnonzero(marks)[[0, -1]]
+    return voice[first * 80 : last * 80 + 80], marks[first : last + 1]
 
 
 def steady(random):
@@ -238,6 +261,7 @@ def main():
     parser.add_argument("--prompts", default="/usr/share/asterisk/sounds")
     parser.add_argument("--scenes", type=int, default=1000)
     parser.add_argument("--more-music", type=float, default=0.0, help="scenes of music added to each scene")
+    parser.add_argument("--varied", action="store_true", help="more ways of talking: one person, no pauses, other pitches")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", required=True, help="the .npz that is written")
     arguments = parser.parse_args()

@@ -40,8 +40,8 @@ def steps(frames):
     return (pairs.mean(axis=-2) / 512 - CENTRE) / SPAN
 
 
-def load(paths):
-    """Input and labels of all scenes, and weights: sounds without any speech weigh more."""
+def load(paths, silent):
+    """Input and labels of all scenes, and weights: scenes without any speech weigh `silent`."""
     inputs, labels = [], []
     for path in paths:
         with np.load(path) as file:
@@ -49,7 +49,7 @@ def load(paths):
             marks = file["labels"].astype(np.float32)
             labels.append(marks[:, : marks.shape[1] // 2 * 2].reshape(len(marks), -1, 2).mean(axis=2))
     inputs, labels = np.concatenate(inputs), np.concatenate(labels)
-    weights = np.where(labels.max(axis=1, keepdims=True) == 0, 2.0, 1.0) * np.ones_like(labels)
+    weights = np.where(labels.max(axis=1, keepdims=True) == 0, silent, 1.0) * np.ones_like(labels)
     return torch.from_numpy(inputs), torch.from_numpy(labels), torch.from_numpy(weights.astype(np.float32))
 
 
@@ -81,7 +81,7 @@ def quantised(network):
 def train(arguments):
     torch.manual_seed(1)
     torch.set_num_threads(1)
-    inputs, labels, weights = load(arguments.scenes)
+    inputs, labels, weights = load(arguments.scenes, arguments.silent)
     network = Network()
     if arguments.start:
         network.load_state_dict({k: torch.from_numpy(v) for k, v in np.load(arguments.start).items()})
@@ -111,6 +111,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=4e-3)
+    parser.add_argument("--silent", type=float, default=1.5, help="weight of scenes without speech")
     parser.add_argument("--out", required=True)
     train(parser.parse_args())
 
