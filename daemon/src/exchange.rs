@@ -11,9 +11,13 @@ mod media;
 mod people;
 mod reception;
 mod session;
+mod tapped;
+
+pub use tapped::Wiretap;
 
 use crate::ask::AskError;
 use crate::call::Policy;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::events::{EventHub, Subscription};
@@ -59,6 +63,7 @@ struct Inner {
     events: EventHub,
     floor: Mutex<Floor>,
     reception: Reception,
+    clock: Clock,
     started: Instant,
 }
 
@@ -71,6 +76,11 @@ impl fmt::Debug for Exchange {
 impl Exchange {
     /// An exchange without calls.
     pub fn new(parts: Parts) -> Self {
+        Self::by_clock(parts, Clock::system())
+    }
+
+    /// An exchange without calls that goes by `clock`.
+    pub fn by_clock(parts: Parts, clock: Clock) -> Self {
         let Parts { config, engine, store, metrics } = parts;
         let frames = |time: std::time::Duration| time.as_millis() as u64 * FRAMES_PER_SECOND as u64 / 1000;
         let policy = Policy {
@@ -80,7 +90,7 @@ impl Exchange {
             consent_required: config.enrollment.consent_required,
             model_version: engine.network().version(),
         };
-        let first = crate::events::first_number(Timestamp::now().as_second().try_into().unwrap_or(0));
+        let first = crate::events::first_number(clock.timestamp().as_second().try_into().unwrap_or(0));
         Self(Arc::new(Inner {
             policy,
             reception: Reception::new(&config),
@@ -90,6 +100,7 @@ impl Exchange {
             metrics,
             events: EventHub::new(EVENT_HISTORY, first),
             floor: Mutex::new(Floor::default()),
+            clock,
             started: Instant::now(),
         }))
     }
@@ -151,7 +162,7 @@ impl Exchange {
                 return Err(AskError::Conflict("the call has ended".to_owned()));
             }
             let standing = self.standing(&speaker);
-            line.call.claim(speaker, standing, Timestamp::now());
+            line.call.claim(speaker, standing, self.now());
             Ok(())
         })?;
         self.call(call).await
@@ -162,7 +173,7 @@ impl Exchange {
     /// # Errors
     /// [`AskError`] says what is missing.
     pub async fn enroll(&self, call: &str, consent: Option<String>) -> Result<EnrollmentView, AskError> {
-        self.with_call(call, |line| line.call.enroll(consent.map(Pii::new), Timestamp::now()))?;
+        self.with_call(call, |line| line.call.enroll(consent.map(Pii::new), self.now()))?;
         self.floor().find(call).map(line::Line::enrollment).ok_or(AskError::NoSuchCall)
     }
 
@@ -172,7 +183,7 @@ impl Exchange {
     /// [`AskError::NoSuchCall`].
     pub async fn evaluate(&self, call: &str, start_new: bool) -> Result<Verdict, AskError> {
         self.with_call(call, |line| {
-            line.call.evaluate(start_new, Timestamp::now());
+            line.call.evaluate(start_new, self.now());
             Ok(())
         })?;
         self.result(call).await
@@ -202,8 +213,13 @@ impl Exchange {
         self.0.floor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The time, of day.
+    fn now(&self) -> Timestamp {
+        self.0.clock.timestamp()
+    }
+
     fn publish(&self, kind: &str, call: Option<CallView>, speaker: Option<SpeakerView>) {
-        let time = Timestamp::now().to_string();
+        let time = self.now().to_string();
         self.0.events.publish(Event { id: 0, kind: kind.to_owned(), time, call, speaker });
     }
 }

@@ -60,6 +60,8 @@ pub enum Reason {
     NoAudio,
     /// The caller's stream uses a codec that Vouch does not decode.
     UnsupportedCodec,
+    /// The caller's stream is encrypted, and its keys are not known.
+    Encrypted,
     /// Much of the audio was lost on the way.
     PacketLoss,
     /// Noise covers the speech.
@@ -91,6 +93,7 @@ impl Reason {
             Self::TooLittleSpeech => "too-little-speech",
             Self::NoAudio => "no-audio",
             Self::UnsupportedCodec => "unsupported-codec",
+            Self::Encrypted => "encrypted",
             Self::PacketLoss => "packet-loss",
             Self::LowSnr => "low-snr",
             Self::Clipping => "clipping",

@@ -35,6 +35,8 @@ pub enum Source {
     Siprec,
     /// An INVITE that sends us the caller's audio.
     MediaLeg,
+    /// A call between others, overheard on a network interface or in a capture file. Nothing can be answered to it.
+    Tap,
 }
 
 impl Source {
@@ -43,6 +45,7 @@ impl Source {
         match self {
             Self::Siprec => "siprec",
             Self::MediaLeg => "media-leg",
+            Self::Tap => "tap",
         }
     }
 }

@@ -186,6 +186,7 @@ const fn explain(reason: Reason) -> &'static str {
         Reason::TooLittleSpeech => "the caller did not speak long enough",
         Reason::NoAudio => "no packet of the caller's stream arrived; look at firewall and signalled address",
         Reason::UnsupportedCodec => "the caller's codec is not decoded here; offer PCMU or PCMA",
+        Reason::Encrypted => "the caller's stream is encrypted and its keys are not known here",
         Reason::PacketLoss => "much of the caller's audio was lost on the way",
         Reason::LowSnr => "noise covers the speech",
         Reason::Clipping => "the caller's audio is clipped; lower the gain before it",
