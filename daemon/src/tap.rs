@@ -221,3 +221,6 @@ fn is_sip(bytes: &[u8]) -> bool {
     let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
     bytes.first().is_some_and(u8::is_ascii_uppercase) && line.trim_ascii_end().ends_with(b" SIP/2.0")
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,4 +4,5 @@
 pub mod clients;
 pub mod daemon;
 pub mod line;
+pub mod sniffer;
 pub mod voices;

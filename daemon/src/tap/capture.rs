@@ -350,3 +350,6 @@ const OS_DROPPED: OptionCode = OptionCode(7);
 fn fault(text: String) -> Cause {
     Cause { text, counted: true }
 }
+
+#[cfg(test)]
+mod tests;

@@ -164,3 +164,6 @@ impl Partial {
         }) && end == length
     }
 }
+
+#[cfg(test)]
+mod tests;

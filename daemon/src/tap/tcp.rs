@@ -227,3 +227,6 @@ impl Stream {
 fn distance(sequence: u32, from: u32) -> i32 {
     sequence.wrapping_sub(from) as i32
 }
+
+#[cfg(test)]
+mod tests;
