@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::pii::{Pii, SpeakerId};
 use crate::store::Store;
 use crate::verdict::Verdict;
-use crate::view::{CallView, EnrollmentView, Event, SpeakerView, StatusView};
+use crate::view::{CallView, EnrollmentView, Event, SpeakerView, StatusView, TapView};
 use floor::Floor;
 use jiff::Timestamp;
 use reception::Reception;
@@ -64,6 +64,7 @@ struct Inner {
     floor: Mutex<Floor>,
     reception: Reception,
     clock: Clock,
+    tap: Mutex<Vec<TapView>>,
     started: Instant,
 }
 
@@ -101,6 +102,7 @@ impl Exchange {
             events: EventHub::new(EVENT_HISTORY, first),
             floor: Mutex::new(Floor::default()),
             clock,
+            tap: Mutex::default(),
             started: Instant::now(),
         }))
     }
@@ -120,6 +122,7 @@ impl Exchange {
             model_version: inner.policy.model_version,
             kernel: inner.engine.network().kernel_name().to_owned(),
             listeners: inner.config.sip.listen.iter().map(ToString::to_string).collect(),
+            tap: inner.tap.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             health: if inner.store.is_stopped() {
                 "the store takes no changes: see the log".to_owned()
             } else {

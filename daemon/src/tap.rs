@@ -3,7 +3,7 @@
 //! Sans-I/O: frames come in with the time at which they were on the wire, [`Event`]s go out. Read in the order a frame
 //! passes: `link` (Ethernet, tags, cooked captures), `packet` (IP and what is carried inside IP), `duplicates`,
 //! `fragments`, `tcp` (SIP over TCP), `calls` and `dialog` (who talks to whom), `bindings` (whose packet it is).
-//! [`capture`] reads files; [`crate::exchange::Wiretap`] makes calls of the events, live and in a replay alike.
+//! [`capture`] reads files and [`live`] interfaces; [`crate::exchange::Wiretap`] makes calls of the events, live and in a replay alike.
 //! Everything that is kept between frames is bounded, and what a bound made it drop is counted.
 
 mod bindings;
@@ -11,8 +11,10 @@ mod calls;
 pub mod capture;
 mod dialog;
 mod duplicates;
+pub mod filter;
 mod fragments;
 mod link;
+pub mod live;
 mod packet;
 mod plan;
 pub mod replay;

@@ -23,8 +23,21 @@ pub struct StatusView {
     pub kernel: String,
     /// Where SIP is heard, such as `udp:127.0.0.1:5060`.
     pub listeners: Vec<String>,
+    /// Interfaces that are tapped.
+    pub tap: Vec<TapView>,
     /// `ready`, or what is wrong.
     pub health: String,
+}
+
+/// An interface that is tapped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TapView {
+    /// Its name.
+    pub interface: String,
+    /// Frames that could hold something of calls.
+    pub packets: u64,
+    /// Of them, dropped because vouchd was late. The loss of calls, which their results tell, is another thing.
+    pub dropped: u64,
 }
 
 /// How a call came in.

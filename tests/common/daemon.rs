@@ -30,9 +30,17 @@ impl Daemon {
     /// # Panics
     /// As [`Daemon::start`].
     pub fn start_with(more: &str) -> Self {
+        Self::start_from(|config| config + more)
+    }
+
+    /// The same, with a configuration that `change` makes of the usual one.
+    ///
+    /// # Panics
+    /// As [`Daemon::start`].
+    pub fn start_from(change: impl FnOnce(String) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a folder for vouchd");
         let (sip, rtp) = (free_port(), free_port());
-        let config = config(folder.path(), sip, rtp) + more;
+        let config = change(config(folder.path(), sip, rtp));
         std::fs::write(folder.path().join("vouchd.toml"), config)
             .expect("the configuration fits on the disk");
         let process = spawn(folder.path());

@@ -26,10 +26,7 @@ impl Sniffer {
     ///
     /// `None`, with a line that says so, where this user may not.
     pub fn start(file: &Path) -> Option<Self> {
-        let Ok(socket) = open() else {
-            eprintln!("skipped: capturing needs CAP_NET_RAW");
-            return None;
-        };
+        let socket = may_capture().then(open)?.ok()?;
         let mut pcap = Pcap::create(file);
         let stop = Arc::new(AtomicBool::new(false));
         let stopping = Arc::clone(&stop);
@@ -54,6 +51,15 @@ impl Sniffer {
         self.thread.join().expect("the capture wrote everything");
         self.file
     }
+}
+
+/// Whether this user may capture; says so where not.
+pub fn may_capture() -> bool {
+    let may = open().is_ok();
+    if !may {
+        eprintln!("skipped: capturing needs CAP_NET_RAW");
+    }
+    may
 }
 
 fn open() -> nix::Result<OwnedFd> {

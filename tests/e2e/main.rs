@@ -3,6 +3,7 @@
 mod a_bad_line_changes_no_decision;
 mod a_hold_is_not_the_caller;
 mod a_replay_decides_as_the_live_call;
+mod a_tap_hears_calls_on_an_interface;
 mod five_callers_over_a_plain_leg;
 mod five_callers_over_siprec;
 mod garbage_and_strangers;

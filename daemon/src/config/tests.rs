@@ -42,9 +42,18 @@ fn the_shipped_file_shows_every_key() {
         "the optional keys are shown as they work"
     );
     // An unknown key makes the program list those it knows: each must stand in the file.
-    for section in
-        ["sip", "identity", "authentication", "enrollment", "voice", "store", "api", "retention", "limits"]
-    {
+    for section in [
+        "sip",
+        "tap",
+        "identity",
+        "authentication",
+        "enrollment",
+        "voice",
+        "store",
+        "api",
+        "retention",
+        "limits",
+    ] {
         let fault = problems(&format!("version = 1\n[{section}]\nzzzzzzzzzzzzzzzzzzzzzz = 1")).join("");
         let known = fault.split_once("valid here: ").unwrap().1;
         for key in known.split(", ") {

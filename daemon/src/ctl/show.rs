@@ -12,6 +12,11 @@ pub(super) fn status(view: &StatusView) -> String {
     table.pair("calls", Some(format!("{} of {}", view.calls, view.max_calls)));
     table.pair("speakers", Some(view.speakers.to_string()));
     table.pair("listening", Some(view.listeners.join(", ")));
+    for tap in &view.tap {
+        let figures =
+            format!("{}: {} packets, {} dropped while capturing", tap.interface, tap.packets, tap.dropped);
+        table.pair("tap", Some(figures));
+    }
     table.pair("uptime", Some(duration(view.uptime_s)));
     table.pair("version", Some(view.version.clone()));
     table.pair("model", Some(format!("version {}, {} kernel", view.model_version, view.kernel)));

@@ -14,10 +14,11 @@ use crate::sip::offer_answer::MediaPlan;
 use crate::sip::siprec::{Bodies, CallerChoice, ChosenBy, choose_caller};
 use crate::tap::{self, CallId, Event, Frame, Side, StreamKey, Tap, TapCounts, TappedLine};
 use crate::verdict::Reason;
-use crate::view::{CallView, Source};
+use crate::view::{CallView, Source, TapView};
 use crate::wire::rs_metadata::Recording;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 /// A tap and the calls that the exchange has of it: one code for live interfaces and for replays.
@@ -283,6 +284,13 @@ impl Exchange {
             let slot = self.0.engine.changed().await;
             self.attend(slot);
         }
+    }
+
+    /// Keeps what is known of the tapped interfaces, for the status and the metrics.
+    pub(crate) fn note_tap(&self, interfaces: Vec<TapView>, counts: &TapCounts) {
+        let dropped = interfaces.iter().map(|interface| interface.dropped).sum();
+        self.0.metrics.tap.mirror(counts, dropped);
+        *self.0.tap.lock().unwrap_or_else(PoisonError::into_inner) = interfaces;
     }
 
     /// Looks at every call, as the watch over the media does each second.

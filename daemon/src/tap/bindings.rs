@@ -65,10 +65,4 @@ impl Bindings {
             (None, None) => heapless::Vec::new(),
         }
     }
-
-    /// Addresses bound.
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
 }

@@ -150,6 +150,7 @@ impl Desk for Script {
             model_version: 1,
             kernel: "scalar".into(),
             listeners: vec!["udp:127.0.0.1:5060".into()],
+            tap: Vec::new(),
             health: "ready".into(),
         }))
     }

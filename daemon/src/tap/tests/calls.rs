@@ -60,7 +60,7 @@ fn a_call_is_followed_from_invite_to_bye() {
 fn hold_resume_and_another_codec_are_followed() {
     let mut heard = Heard::new();
     heard.call("c1");
-    let mut change = |heard: &mut Heard, by_caller: bool, number, offer: &str, answer: &str| {
+    let change = |heard: &mut Heard, by_caller: bool, number, offer: &str, answer: &str| {
         let (tags, bytes) = if by_caller { (AB, sdp(ALICE, offer)) } else { (BA, sdp(RELAY, offer)) };
         let answered = if by_caller { sdp(RELAY, answer) } else { sdp(ALICE, answer) };
         let (invite, ok) = (
