@@ -280,7 +280,7 @@ impl TapMetrics {
     }
 
     fn new(group: &mut Group<'_>) -> Self {
-        let figures: [Figure<TapCounts>; 12] = [
+        let figures: [Figure<TapCounts>; 13] = [
             ("frames", "Frames taken from the tapped interfaces", |t| t.frames),
             ("duplicates", "Packets that a mirror port showed twice", |t| t.duplicates),
             ("cut", "Packets captured only in part", |t| t.cut),
@@ -292,6 +292,7 @@ impl TapMetrics {
             ("sip_malformed", "Overheard messages that cannot be read", |t| t.malformed),
             ("calls_refused", "Calls not followed because too many go on", |t| t.refused),
             ("media_packets", "Packets of calls overheard", |t| t.media),
+            ("other_hops", "RTP packets of calls on further hops", |t| t.other_hops),
             ("unmatched", "RTP packets of no known call", |t| t.unmatched),
         ];
         Self {

@@ -75,6 +75,8 @@ pub struct TapCounts {
     pub refused: u64,
     /// Packets of the streams of calls.
     pub media: u64,
+    /// RTP of calls on hops that are not followed: copies of what is.
+    pub other_hops: u64,
     /// RTP of no known call.
     pub unmatched: u64,
 }
@@ -138,6 +140,7 @@ impl Tap {
             unknown_calls: calls.unknown,
             refused: calls.refused,
             media: calls.media,
+            other_hops: calls.other_hops,
             unmatched: calls.unmatched,
             ..self.counts
         }

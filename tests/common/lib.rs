@@ -6,3 +6,4 @@ pub mod daemon;
 pub mod line;
 pub mod sniffer;
 pub mod voices;
+pub mod wire;

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Replays a capture with voiceprints of recordings; gives the calls, and what is said of the capture.
-fn replay(file: &Path, enroll: &[String]) -> (Vec<Value>, Value) {
+pub(crate) fn replay(file: &Path, enroll: &[String]) -> (Vec<Value>, Value) {
     let mut ctl = Command::new(program("vouchctl"));
     ctl.args(["--json", "replay"]).arg(file);
     enroll.iter().for_each(|enroll| _ = ctl.args(["--enroll", enroll]));

@@ -1,6 +1,7 @@
 //! End-to-end tests: the real daemon, real SIP clients, real voices. One scenario a file.
 
 mod a_bad_line_changes_no_decision;
+mod a_capture_tells_what_it_lacks;
 mod a_hold_is_not_the_caller;
 mod a_replay_decides_as_the_live_call;
 mod a_tap_hears_calls_on_an_interface;

@@ -75,6 +75,7 @@ fn capture_as_json(summary: &Summary) -> serde_json::Value {
         "messages_of_unknown_calls": tap.unknown_calls,
         "calls_not_followed": tap.refused,
         "media_packets": tap.media,
+        "rtp_of_other_hops": tap.other_hops,
         "unmatched_rtp": tap.unmatched,
         "unfinished_calls": summary.unfinished,
     }})
@@ -94,20 +95,21 @@ fn capture_as_text(summary: &Summary) -> String {
         }),
     );
     let facts = [
-        (tap.missed_bytes, "bytes of SIP over TCP that the other side had and the capture missed"),
-        (tap.incomplete, "datagrams with missing or overlapping fragments"),
-        (tap.cut, "packets captured only in part: capture with a longer snap length"),
-        (capture.unknown_links, "packets of a kind of network that is not read here"),
-        (tap.duplicates, "packets seen twice, as on a mirror port, and counted once"),
-        (tap.malformed, "messages that look like SIP and cannot be read"),
-        (tap.unknown_calls, "messages of calls that began before the capture"),
-        (tap.refused, "calls not followed because too many went on at once"),
-        (tap.unmatched, "RTP packets of no call in the capture"),
-        (summary.unfinished, "calls still going on when the capture ended"),
+        ("bytes of SIP over TCP missed", tap.missed_bytes, "the other side had them"),
+        ("datagrams incomplete", tap.incomplete, "fragments were missing or overlapped"),
+        ("packets cut", tap.cut, "capture with a longer snap length"),
+        ("packets not read", capture.unknown_links, "of a kind of network that is not read here"),
+        ("packets seen twice", tap.duplicates, "as on a mirror port; counted once"),
+        ("SIP not read", tap.malformed, "messages that look like SIP"),
+        ("calls without a start", tap.unknown_calls, "messages of calls that began before the capture"),
+        ("calls not followed", tap.refused, "too many went on at once"),
+        ("RTP of further hops", tap.other_hops, "copies of calls, behind a proxy or relay"),
+        ("RTP of no call", tap.unmatched, "its signalling is not in the capture"),
+        ("calls going on", summary.unfinished, "at the end of the capture"),
     ];
-    for (count, fact) in facts {
-        table.pair("", (count > 0).then(|| format!("{count} {fact}")));
+    for (name, count, remark) in facts {
+        table.pair(name, (count > 0).then(|| format!("{count} ({remark})")));
     }
-    table.pair("", capture.truncated.then(|| "the file ends within a packet".to_owned()));
+    table.pair("end of file", capture.truncated.then(|| "within a packet".to_owned()));
     table.text()
 }

@@ -2,13 +2,15 @@
 
 use super::Sink;
 use super::bindings::{Binding, Bindings};
-use super::dialog::{Change, Dialog, Side};
+use super::dialog::{self, Change, Dialog, Side};
 use super::plan::TappedLine;
 use crate::sip::message::{Message, Method, Request};
 use crate::wire::rtp;
-use crate::wire::sdp::Description;
-use std::collections::HashMap;
+use crate::wire::sdp::{Description, Media};
+use std::collections::hash_map::RandomState;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::hash::BuildHasher;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -34,7 +36,7 @@ pub struct StreamKey {
 }
 
 /// What the tap found.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// Somebody calls.
     Began {
@@ -71,8 +73,14 @@ pub(super) struct CallCounts {
     pub(super) unknown: u64,
     pub(super) refused: u64,
     pub(super) media: u64,
+    pub(super) other_hops: u64,
     pub(super) unmatched: u64,
 }
+
+/// Addresses of a call on other hops that are remembered.
+const MAX_ELSEWHERE: usize = 16;
+/// Ended calls that are remembered, so that their last messages on other hops are none of unknown calls.
+const REMEMBERED: usize = 1024;
 
 /// The calls.
 pub(super) struct Calls {
@@ -80,6 +88,11 @@ pub(super) struct Calls {
     free: Vec<u32>,
     by_call_id: HashMap<String, Vec<u32>>,
     bindings: Bindings,
+    /// Addresses that calls have on hops which are not followed: what is sent there is a copy.
+    elsewhere: HashMap<SocketAddr, CallId>,
+    /// Hashes of the Call-IDs of calls that ended, the oldest first.
+    ended: VecDeque<u64>,
+    hash: RandomState,
     counts: CallCounts,
     max_calls: usize,
     idle: Duration,
@@ -101,6 +114,7 @@ struct Call {
     /// When anything of it was seen last.
     seen: Duration,
     bound: Vec<SocketAddr>,
+    elsewhere: Vec<SocketAddr>,
     /// Call-ID of the call that this one takes the place of (RFC 3891).
     replaces: Option<String>,
 }
@@ -119,6 +133,9 @@ impl Calls {
             free: Vec::new(),
             by_call_id: HashMap::new(),
             bindings: Bindings::default(),
+            elsewhere: HashMap::new(),
+            ended: VecDeque::new(),
+            hash: RandomState::new(),
             counts: CallCounts::default(),
             max_calls,
             idle,
@@ -145,7 +162,14 @@ impl Calls {
                 let Some((index, side)) = self.find(essentials.call_id.reveal(), tags) else { return true };
                 if let Some(call) = self.call_mut(index) {
                     call.seen = at;
+                    let near = call.dialog.is_near(way);
                     let change = call.dialog.response(&response, side, at);
+                    if !near {
+                        self.note_elsewhere(
+                            index,
+                            dialog::sdp(response.headers.get("Content-Type"), &response.body),
+                        );
+                    }
                     self.apply(index, change, None, at, out);
                 }
             }
@@ -166,8 +190,9 @@ impl Calls {
             return;
         }
         let streams = self.bindings.find(way);
-        if streams.is_empty() {
-            self.counts.unmatched += u64::from(!rtp::is_rtcp(bytes));
+        if streams.is_empty() && !rtp::is_rtcp(bytes) {
+            let is_copy = self.elsewhere.contains_key(&way.0) || self.elsewhere.contains_key(&way.1);
+            *if is_copy { &mut self.counts.other_hops } else { &mut self.counts.unmatched } += 1;
         }
         for stream in streams {
             self.counts.media += 1;
@@ -211,13 +236,18 @@ impl Calls {
             Some((index, side)) => {
                 let Some(call) = self.call_mut(index) else { return };
                 call.seen = at;
+                let near = call.dialog.is_near(way);
                 let change = call.dialog.request(request, way, side, at);
+                if !near {
+                    self.note_elsewhere(index, dialog::sdp(request.content_type(), &request.body));
+                }
                 self.apply(index, change, (side == Side::Caller).then_some(request), at, out);
             }
             None if request.method == Method::Invite && tags.1.is_none() => self.begin(request, way, at, out),
             None => {
                 let of_a_call = matches!(request.method, Method::Invite | Method::Bye | Method::Update);
-                self.counts.unknown += u64::from(of_a_call);
+                let ended = self.hash.hash_one(request.call_id());
+                self.counts.unknown += u64::from(of_a_call && !self.ended.contains(&ended));
             }
         }
     }
@@ -240,6 +270,7 @@ impl Calls {
             confirmed: None,
             seen: at,
             bound: Vec::new(),
+            elsewhere: Vec::new(),
             replaces: replaced(invite).map(str::to_owned),
         };
         self.by_call_id.entry(call.call_id.clone()).or_default().push(index);
@@ -310,6 +341,18 @@ impl Calls {
         }
     }
 
+    /// Remembers the addresses of a call on a hop that is not followed.
+    fn note_elsewhere(&mut self, index: u32, description: Option<Description>) {
+        let (Some(description), Some(id)) = (description, self.id(index)) else { return };
+        let Self { places, elsewhere, .. } = self;
+        let Some(call) = places.get_mut(index as usize).and_then(|place| place.call.as_mut()) else { return };
+        for address in description.media.iter().filter_map(Media::rtp_address) {
+            if call.elsewhere.len() < MAX_ELSEWHERE && elsewhere.insert(address, id) != Some(id) {
+                call.elsewhere.push(address);
+            }
+        }
+    }
+
     fn end_replaced(&mut self, call_id: &str, by: u32, out: &mut Sink<'_>) {
         let replaced = self.by_call_id.get(call_id).cloned().unwrap_or_default();
         replaced.into_iter().filter(|&index| index != by).for_each(|index| self.end(index, out));
@@ -321,6 +364,15 @@ impl Calls {
         let Some(call) = place.call.take() else { return };
         place.generation = place.generation.wrapping_add(1);
         call.bound.iter().for_each(|address| self.bindings.release(*address, id));
+        for address in &call.elsewhere {
+            if self.elsewhere.get(address) == Some(&id) {
+                self.elsewhere.remove(address);
+            }
+        }
+        if self.ended.len() == REMEMBERED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(self.hash.hash_one(&call.call_id));
         if let Some(same) = self.by_call_id.get_mut(&call.call_id) {
             same.retain(|other| *other != index);
             if same.is_empty() {

@@ -302,7 +302,7 @@ impl Section<'_> {
                 self.packet(interface, at, &block.data[..length], take);
             }
             Block::InterfaceStatistics(block) => {
-                self.statistics(block.if_id, &block.options, block.block_type)
+                self.statistics(block.if_id, &block.options, block.block_type);
             }
             _ => {}
         }

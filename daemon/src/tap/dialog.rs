@@ -100,7 +100,7 @@ impl Dialog {
             invite: transaction(invite),
             state: State::Ringing(at),
             answered_by: None,
-            offered: bodies.sdp.and_then(|sdp| Description::parse(sdp).ok()),
+            offered: sdp(invite.content_type(), &invite.body),
             answered: None,
             forks: Vec::new(),
             pending: Vec::new(),
@@ -193,8 +193,7 @@ impl Dialog {
             branch: response.essentials.via.branch().map(str::to_owned),
         };
         let method = &response.essentials.cseq.method;
-        let sdp = bodies(response.headers.get("Content-Type"), &response.body).sdp;
-        let description = sdp.and_then(|sdp| Description::parse(sdp).ok());
+        let description = sdp(response.headers.get("Content-Type"), &response.body);
         if *method == Method::Invite && to == self.invite && side == Side::Caller {
             return self.invite_answered(response, description, at);
         }
@@ -267,15 +266,13 @@ impl Dialog {
 
     /// An ACK answers the offer of a 2xx to an INVITE that had none.
     fn acknowledged(&mut self, ack: &Request, side: Side) -> Change {
-        let Some(sdp) = bodies(ack.content_type(), &ack.body).sdp else { return Change::Nothing };
-        let Ok(description) = Description::parse(sdp) else { return Change::Nothing };
+        let Some(description) = sdp(ack.content_type(), &ack.body) else { return Change::Nothing };
         self.set(side, description);
         Change::Media
     }
 
     fn offered_in_dialog(&mut self, request: &Request, side: Side) -> Change {
-        let sdp = bodies(request.content_type(), &request.body).sdp;
-        let description = sdp.and_then(|sdp| Description::parse(sdp).ok());
+        let description = sdp(request.content_type(), &request.body);
         let transaction = transaction(request);
         if description.is_none() && request.method != Method::Invite
             || self.pending.iter().any(|pending| pending.transaction == transaction)
@@ -314,7 +311,7 @@ impl Dialog {
 
     /// Whether a message is on the hop next to the caller. Its port may change, with a connection or a translation;
     /// but where both ends share an address, as in tests on one machine, the port alone tells them apart.
-    fn is_near(&self, (from, to): (SocketAddr, SocketAddr)) -> bool {
+    pub(super) fn is_near(&self, (from, to): (SocketAddr, SocketAddr)) -> bool {
         let shared = self.caller.ip() == self.next.ip();
         let is_caller = |it: SocketAddr| it == self.caller || !shared && it.ip() == self.caller.ip();
         is_caller(from) || is_caller(to)
@@ -329,6 +326,11 @@ fn transaction(request: &Request) -> Transaction {
 /// A tag for comparing; tokens have no case.
 fn tag(tag: Option<&str>) -> String {
     tag.unwrap_or_default().to_ascii_lowercase()
+}
+
+/// The description in a body.
+pub(super) fn sdp(content_type: Option<&str>, body: &[u8]) -> Option<Description> {
+    bodies(content_type, body).sdp.and_then(|sdp| Description::parse(sdp).ok())
 }
 
 /// What of a body matters; a body that cannot be split says nothing.

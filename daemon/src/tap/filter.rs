@@ -152,8 +152,10 @@ mod tests {
             frame
         };
         let tcp = |from: u16, to: u16, is_v6: bool| {
-            let builder = if is_v6 { v6() } else { v4() };
-            frame(&|frame| builder.clone().tcp(from, to, 1, 100).write(frame, b"x").unwrap())
+            frame(&|frame| {
+                let builder = if is_v6 { v6() } else { v4() };
+                builder.tcp(from, to, 1, 100).write(frame, b"x").unwrap();
+            })
         };
         let udp = frame(&|frame| v4().udp(4000, 4002).write(frame, b"x").unwrap());
         let udp6 = frame(&|frame| v6().udp(4000, 4002).write(frame, b"x").unwrap());

@@ -68,11 +68,10 @@ impl Fragments {
         }
         self.tick(at);
         let key = (packet.source, packet.target, packet.protocol, packet.id);
-        if !self.waiting.contains_key(&key) {
-            self.waiting.insert(key, Partial { since: at, ..Partial::default() });
+        let partial = self.waiting.entry(key).or_insert_with(|| {
             self.order.push_back((at, key));
-        }
-        let partial = self.waiting.get_mut(&key)?;
+            Partial { since: at, ..Partial::default() }
+        });
         let before = partial.payload.len();
         let place = (fragment.offset, fragment.offset + packet.payload.len());
         let good = partial.add(place, fragment.more, packet.payload);

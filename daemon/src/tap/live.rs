@@ -7,6 +7,7 @@ use crate::exchange::{Exchange, Wiretap};
 use crate::sys::packet_ring::{LinkKind, PacketRing, wait};
 use crate::view::TapView;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
@@ -119,7 +120,14 @@ impl Reader {
                     LinkKind::Ethernet => Link::Ethernet,
                     LinkKind::Raw => Link::Raw,
                 };
-                ring.take(&mut |at, bytes| tap.take(&Frame { at, link, bytes }));
+                ring.take(&mut |at, bytes| {
+                    let taken = catch_unwind(AssertUnwindSafe(|| tap.take(&Frame { at, link, bytes })));
+                    if taken.is_err() {
+                        tracing::error!(
+                            "the tap failed on a frame, which is a bug; it goes on with the next"
+                        );
+                    }
+                });
             }
             if last.elapsed() >= ROUND {
                 last = Instant::now();

@@ -9,19 +9,21 @@ const AB: (&str, &str) = ("a", "b");
 const BA: (&str, &str) = ("b", "a");
 
 impl Heard {
-    fn to_proxy(&mut self, bytes: &[u8]) {
+    /// A message from the caller.
+    fn up(&mut self, bytes: &[u8]) {
         self.udp(CALLER, PROXY, bytes);
     }
 
-    fn to_caller(&mut self, bytes: &[u8]) {
+    /// A message to the caller.
+    fn down(&mut self, bytes: &[u8]) {
         self.udp(PROXY, CALLER, bytes);
     }
 
     /// A call of this id between Alice and the relay, answered by `b`.
     fn call(&mut self, id: &str) {
-        self.to_proxy(&request("INVITE", id, 1, A, &sdp(ALICE, "sendrecv")));
-        self.to_caller(&response(200, "INVITE", id, 1, AB, &sdp(RELAY, "sendrecv")));
-        self.to_proxy(&request("ACK", id, 1, AB, ""));
+        self.up(&request("INVITE", id, 1, A, &sdp(ALICE, "sendrecv")));
+        self.down(&response(200, "INVITE", id, 1, AB, &sdp(RELAY, "sendrecv")));
+        self.up(&request("ACK", id, 1, AB, ""));
         self.news();
     }
 }
@@ -29,12 +31,12 @@ impl Heard {
 #[test]
 fn a_call_is_followed_from_invite_to_bye() {
     let mut heard = Heard::new();
-    heard.to_proxy(&request("INVITE", "c1", 1, A, &sdp(ALICE, "sendrecv")));
+    heard.up(&request("INVITE", "c1", 1, A, &sdp(ALICE, "sendrecv")));
     assert_eq!(heard.news(), [format!("began from {CALLER}"), "media [0 PCMU] by the caller".to_owned()]);
     heard.udp(ALICE, RELAY, &rtp(1));
     assert_eq!(heard.news(), ["Caller 0 172"], "before the answer, by where it comes from");
-    heard.to_caller(&response(100, "INVITE", "c1", 1, A, ""));
-    heard.to_caller(&response(183, "INVITE", "c1", 1, AB, &sdp(RELAY, "sendrecv")));
+    heard.down(&response(100, "INVITE", "c1", 1, A, ""));
+    heard.down(&response(183, "INVITE", "c1", 1, AB, &sdp(RELAY, "sendrecv")));
     assert_eq!(heard.news(), ["media [0 PCMU]"]);
     heard.udp(RELAY, ALICE, &rtp(1));
     heard.udp("203.0.113.77:61000", RELAY, &rtp(2));
@@ -43,14 +45,14 @@ fn a_call_is_followed_from_invite_to_bye() {
         ["Callee 0 172", "Caller 0 172"],
         "early media, and a caller behind a translation"
     );
-    heard.to_caller(&response(200, "INVITE", "c1", 1, AB, ""));
-    heard.to_proxy(&request("ACK", "c1", 1, AB, ""));
+    heard.down(&response(200, "INVITE", "c1", 1, AB, ""));
+    heard.up(&request("ACK", "c1", 1, AB, ""));
     assert_eq!(heard.news(), ["media [0 PCMU]"]);
     heard.udp(RELAY, "203.0.113.77:61000", &rtp(3));
     heard.udp("203.0.113.1:1", "203.0.113.2:2", &rtp(4));
     assert_eq!(heard.news(), ["Callee 0 172"], "the reply to the translated address, and nobody's packet");
     assert_eq!(heard.tap.counts().unmatched, 1);
-    heard.to_caller(&request("BYE", "c1", 1, BA, ""));
+    heard.down(&request("BYE", "c1", 1, BA, ""));
     assert_eq!(heard.news(), ["ended"]);
     heard.udp(ALICE, RELAY, &rtp(5));
     assert_eq!(heard.news(), [""; 0]);
@@ -68,11 +70,11 @@ fn hold_resume_and_another_codec_are_followed() {
             response(200, "INVITE", "c1", number, tags, &answered),
         );
         if by_caller {
-            heard.to_proxy(&invite);
-            heard.to_caller(&ok);
+            heard.up(&invite);
+            heard.down(&ok);
         } else {
-            heard.to_caller(&invite);
-            heard.to_proxy(&ok);
+            heard.down(&invite);
+            heard.up(&ok);
         }
         heard.news()
     };
@@ -80,15 +82,9 @@ fn hold_resume_and_another_codec_are_followed() {
     assert_eq!(change(&mut heard, true, 3, "sendrecv", "sendrecv"), ["media [0 PCMU]"]);
     assert_eq!(change(&mut heard, false, 7, "sendonly", "recvonly"), ["media [0 PCMU held]"]);
     assert_eq!(change(&mut heard, false, 8, "sendrecv", "sendrecv"), ["media [0 PCMU]"]);
-    heard.to_proxy(&request(
-        "UPDATE",
-        "c1",
-        4,
-        AB,
-        &sdp("192.0.2.10:4800", "sendrecv").replace(" 0 8", " 8"),
-    ));
+    heard.up(&request("UPDATE", "c1", 4, AB, &sdp("192.0.2.10:4800", "sendrecv").replace(" 0 8", " 8")));
     assert_eq!(heard.news(), [""; 0], "an offer changes nothing");
-    heard.to_caller(&response(200, "UPDATE", "c1", 4, AB, &sdp(RELAY, "sendrecv").replace(" 0 8", " 8")));
+    heard.down(&response(200, "UPDATE", "c1", 4, AB, &sdp(RELAY, "sendrecv").replace(" 0 8", " 8")));
     assert_eq!(heard.news(), ["media [0 PCMA]"]);
     heard.udp(RELAY, ALICE, &rtp(1));
     heard.udp("192.0.2.10:4800", RELAY, &rtp(1));
@@ -97,33 +93,33 @@ fn hold_resume_and_another_codec_are_followed() {
         ["Callee 0 172", "Caller 0 172"],
         "Alice has moved, her old address is the relay's word"
     );
-    heard.to_proxy(&request("INVITE", "c1", 9, AB, &sdp(ALICE, "inactive")));
-    heard.to_caller(&response(488, "INVITE", "c1", 9, AB, ""));
+    heard.up(&request("INVITE", "c1", 9, AB, &sdp(ALICE, "inactive")));
+    heard.down(&response(488, "INVITE", "c1", 9, AB, ""));
     assert_eq!(heard.news(), [""; 0], "what is refused changes nothing");
 }
 
 #[test]
 fn refusals_end_a_call_unless_they_ask_for_another_try() {
     let mut heard = Heard::new();
-    heard.to_proxy(&request("INVITE", "c1", 1, A, &sdp(ALICE, "sendrecv")));
-    heard.to_caller(&response(407, "INVITE", "c1", 1, AB, ""));
-    heard.to_proxy(&request("ACK", "c1", 1, AB, ""));
+    heard.up(&request("INVITE", "c1", 1, A, &sdp(ALICE, "sendrecv")));
+    heard.down(&response(407, "INVITE", "c1", 1, AB, ""));
+    heard.up(&request("ACK", "c1", 1, AB, ""));
     heard.news();
-    heard.to_proxy(&request("INVITE", "c1", 2, A, &sdp("192.0.2.10:4010", "sendrecv")));
+    heard.up(&request("INVITE", "c1", 2, A, &sdp("192.0.2.10:4010", "sendrecv")));
     assert_eq!(heard.news(), ["media [0 PCMU] by the caller"]);
     heard.udp("192.0.2.10:4010", RELAY, &rtp(1));
     assert_eq!(heard.news(), ["Caller 0 172"]);
-    heard.to_caller(&response(486, "INVITE", "c1", 2, AB, ""));
+    heard.down(&response(486, "INVITE", "c1", 2, AB, ""));
     assert_eq!(heard.news(), ["ended"]);
 
-    heard.to_proxy(&request("INVITE", "c2", 1, A, &sdp(ALICE, "sendrecv")));
-    heard.to_proxy(&request("CANCEL", "c2", 1, A, ""));
+    heard.up(&request("INVITE", "c2", 1, A, &sdp(ALICE, "sendrecv")));
+    heard.up(&request("CANCEL", "c2", 1, A, ""));
     heard.news();
-    heard.to_caller(&response(487, "INVITE", "c2", 1, AB, ""));
+    heard.down(&response(487, "INVITE", "c2", 1, AB, ""));
     assert_eq!(heard.news(), ["ended"]);
 
-    heard.to_proxy(&request("INVITE", "c3", 1, A, &sdp(ALICE, "sendrecv")));
-    heard.to_caller(&response(401, "INVITE", "c3", 1, AB, ""));
+    heard.up(&request("INVITE", "c3", 1, A, &sdp(ALICE, "sendrecv")));
+    heard.down(&response(401, "INVITE", "c3", 1, AB, ""));
     heard.news();
     heard.wait(40);
     assert_eq!(heard.news(), ["ended"], "nobody tried again");
@@ -133,21 +129,21 @@ fn refusals_end_a_call_unless_they_ask_for_another_try() {
 fn of_a_forked_call_the_branch_that_answers_first_is_followed() {
     let mut heard = Heard::new();
     let (first, second) = ("198.51.100.8:6000", "198.51.100.9:7000");
-    heard.to_proxy(&request("INVITE", "c1", 1, A, &sdp(ALICE, "sendrecv")));
-    heard.to_caller(&response(183, "INVITE", "c1", 1, ("a", "x"), &sdp(first, "sendrecv")));
-    heard.to_caller(&response(183, "INVITE", "c1", 1, ("a", "y"), &sdp(second, "sendrecv")));
+    heard.up(&request("INVITE", "c1", 1, A, &sdp(ALICE, "sendrecv")));
+    heard.down(&response(183, "INVITE", "c1", 1, ("a", "x"), &sdp(first, "sendrecv")));
+    heard.down(&response(183, "INVITE", "c1", 1, ("a", "y"), &sdp(second, "sendrecv")));
     heard.news();
     heard.udp("203.0.113.7:1", first, &rtp(1));
     heard.udp("203.0.113.7:1", second, &rtp(2));
     assert_eq!(heard.news(), ["Caller 0 172", "Caller 0 172"], "early media to both branches");
-    heard.to_caller(&response(200, "INVITE", "c1", 1, ("a", "x"), ""));
-    heard.to_caller(&response(200, "INVITE", "c1", 1, ("a", "y"), &sdp(second, "sendrecv")));
-    heard.to_proxy(&request("BYE", "c1", 2, ("a", "y"), ""));
+    heard.down(&response(200, "INVITE", "c1", 1, ("a", "x"), ""));
+    heard.down(&response(200, "INVITE", "c1", 1, ("a", "y"), &sdp(second, "sendrecv")));
+    heard.up(&request("BYE", "c1", 2, ("a", "y"), ""));
     assert_eq!(heard.news(), ["media [0 PCMU]"], "the second branch is hung up, and the call goes on");
     heard.udp("203.0.113.7:1", first, &rtp(3));
     heard.udp("203.0.113.7:1", second, &rtp(4));
     assert_eq!(heard.news(), ["Caller 0 172"]);
-    heard.to_proxy(&request("BYE", "c1", 3, ("a", "x"), ""));
+    heard.up(&request("BYE", "c1", 3, ("a", "x"), ""));
     assert_eq!(heard.news(), ["ended"]);
 }
 
@@ -155,7 +151,7 @@ fn of_a_forked_call_the_branch_that_answers_first_is_followed() {
 fn a_second_hop_of_a_call_changes_nothing() {
     let mut heard = Heard::new();
     let (pbx, outgoing) = ("203.0.113.30:5060", "198.51.100.5:30002");
-    heard.to_proxy(&request("INVITE", "c1", 1, A, &sdp(ALICE, "sendrecv")));
+    heard.up(&request("INVITE", "c1", 1, A, &sdp(ALICE, "sendrecv")));
     heard.news();
     // The proxy passes it on with a branch, and an address for media, of its own.
     let passed_on =
@@ -167,27 +163,30 @@ fn a_second_hop_of_a_call_changes_nothing() {
         &passed_on(response(200, "INVITE", "c1", 1, AB, &sdp("203.0.113.30:9000", "sendrecv"))),
     );
     assert_eq!(heard.news(), [""; 0]);
-    heard.to_caller(&response(200, "INVITE", "c1", 1, AB, &sdp(RELAY, "sendrecv")));
+    heard.down(&response(200, "INVITE", "c1", 1, AB, &sdp(RELAY, "sendrecv")));
     assert_eq!(heard.news(), ["media [0 PCMU]"]);
     heard.udp(ALICE, RELAY, &rtp(1));
     heard.udp(outgoing, "203.0.113.30:9000", &rtp(1));
     assert_eq!(heard.news(), ["Caller 0 172"], "the relay's copy is not heard again");
+    assert_eq!((heard.tap.counts().other_hops, heard.tap.counts().unmatched), (1, 0));
     heard.udp(PROXY, pbx, &passed_on(request("BYE", "c1", 2, AB, "")));
     assert_eq!(heard.news(), ["ended"], "and the end is the end on every hop");
+    heard.up(&request("BYE", "c1", 2, AB, ""));
+    assert_eq!(heard.tap.counts().unknown_calls, 0, "what ended is not unknown");
 }
 
 #[test]
 fn two_legs_of_a_gateway_without_media_are_both_heard() {
     let mut heard = Heard::new();
     let (gateway, phone) = ("198.51.100.5:5080", "203.0.113.40:5060");
-    heard.to_proxy(&request("INVITE", "leg1", 1, A, &sdp(ALICE, "sendrecv")));
+    heard.up(&request("INVITE", "leg1", 1, A, &sdp(ALICE, "sendrecv")));
     heard.udp(gateway, phone, &request("INVITE", "leg2", 1, ("g", ""), &sdp(ALICE, "sendrecv")));
     heard.udp(
         phone,
         gateway,
         &response(200, "INVITE", "leg2", 1, ("g", "p"), &sdp("203.0.113.40:8000", "sendrecv")),
     );
-    heard.to_caller(&response(200, "INVITE", "leg1", 1, AB, &sdp("203.0.113.40:8000", "sendrecv")));
+    heard.down(&response(200, "INVITE", "leg1", 1, AB, &sdp("203.0.113.40:8000", "sendrecv")));
     heard.news();
     heard.udp(ALICE, "203.0.113.40:8000", &rtp(1));
     assert_eq!(heard.news(), ["Caller 0 172", "Caller 0 172"]);
@@ -229,9 +228,9 @@ fn an_attended_transfer_ends_the_call_that_it_replaces() {
 #[test]
 fn an_offer_in_the_answer_is_answered_by_the_ack() {
     let mut heard = Heard::new();
-    heard.to_proxy(&request("INVITE", "c1", 1, A, ""));
-    heard.to_caller(&response(200, "INVITE", "c1", 1, AB, &sdp(RELAY, "sendrecv")));
-    heard.to_proxy(&request("ACK", "c1", 1, AB, &sdp(ALICE, "sendrecv")));
+    heard.up(&request("INVITE", "c1", 1, A, ""));
+    heard.down(&response(200, "INVITE", "c1", 1, AB, &sdp(RELAY, "sendrecv")));
+    heard.up(&request("ACK", "c1", 1, AB, &sdp(ALICE, "sendrecv")));
     assert_eq!(
         heard.news()[1..],
         ["media [] by the caller", "media [0 PCMU]", "media [0 PCMU] by the caller"]
@@ -241,7 +240,7 @@ fn an_offer_in_the_answer_is_answered_by_the_ack() {
 #[test]
 fn a_private_address_is_looked_for_behind_the_translation() {
     let mut heard = Heard::new();
-    heard.to_proxy(&request("INVITE", "c1", 1, A, &sdp("10.1.1.1:4000", "sendrecv")));
+    heard.up(&request("INVITE", "c1", 1, A, &sdp("10.1.1.1:4000", "sendrecv")));
     heard.news();
     heard.udp(RELAY, "192.0.2.10:4000", &rtp(1));
     heard.udp("192.0.2.10:4000", RELAY, &rtp(1));
@@ -253,7 +252,7 @@ fn encrypted_lines_say_so() {
     let mut heard = Heard::new();
     let crypto = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n";
     let offer = sdp(ALICE, "sendrecv").replace("RTP/AVP", "RTP/SAVP") + crypto;
-    heard.to_proxy(&request("INVITE", "c1", 1, A, &offer));
+    heard.up(&request("INVITE", "c1", 1, A, &offer));
     assert_eq!(heard.news()[1], "media [0 PCMU encrypted] by the caller");
 }
 
@@ -261,11 +260,11 @@ fn encrypted_lines_say_so() {
 fn no_more_calls_are_followed_than_there_is_room_for() {
     let mut heard = Heard::new();
     for number in 0..150 {
-        heard.to_proxy(&request("INVITE", &format!("c{number}"), 1, A, &sdp(ALICE, "sendrecv")));
+        heard.up(&request("INVITE", &format!("c{number}"), 1, A, &sdp(ALICE, "sendrecv")));
     }
     let began = heard.news().iter().filter(|said| said.starts_with("began")).count();
     assert_eq!((began, heard.tap.counts().refused), (100, 50));
-    heard.to_proxy(&request("BYE", "never-seen", 2, AB, ""));
+    heard.up(&request("BYE", "never-seen", 2, AB, ""));
     assert_eq!(heard.tap.counts().unknown_calls, 1);
     heard.wait(2000);
     assert_eq!(heard.news().len(), 100);

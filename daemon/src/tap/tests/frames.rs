@@ -31,20 +31,22 @@ fn vxlan(port: u16, frame: &[u8]) -> Vec<u8> {
     udp("203.0.113.1:40000", &format!("203.0.113.2:{port}"), &[&[8, 0, 0, 0, 0, 0, 7, 0][..], frame].concat())
 }
 
-#[test]
-fn a_message_is_found_in_every_kind_of_frame() {
-    let (ip, frame) = (invite(), ethernet(&[], &invite()));
-    let ip6 = udp("[2001:db8::10]:5060", "[2001:db8::5]:5060", &request("INVITE", "c1", 1, ("a", ""), ""));
+/// Name of a kind of frame, its link, its bytes.
+type Case = (&'static str, Link, Vec<u8>);
+
+fn invite_over_ipv6() -> Vec<u8> {
+    udp("[2001:db8::10]:5060", "[2001:db8::5]:5060", &request("INVITE", "c1", 1, ("a", ""), ""))
+}
+
+fn links() -> Vec<Case> {
+    let (ip, ip6, frame) = (invite(), invite_over_ipv6(), ethernet(&[], &invite()));
     let sll = |tail: &[u8]| [&[0, 0, 0, 1, 0, 6, 2, 2, 2, 2, 2, 2, 0, 0][..], tail].concat();
     let sll2 = |head: &[u8], tail: &[u8]| [head, &[0; 18], tail].concat();
     let hop_by_hop = {
         let length = (ip6.len() - 40 + 8) as u16;
         [&ip6[..4], &length.to_be_bytes(), &[0], &ip6[7..40], &[17, 0, 1, 4, 0, 0, 0, 0], &ip6[40..]].concat()
     };
-    let erspan_3 =
-        |last: u8, content: &[u8]| [&[0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &[last], content].concat();
-    let erspan_3_ip = [&[0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x08, 0][..], &ip].concat();
-    let cases = [
+    vec![
         ("Ethernet", Link::Ethernet, frame.clone()),
         ("Ethernet, IPv6", Link::Ethernet, ethernet(&[], &ip6)),
         ("Ethernet, padded", Link::Ethernet, [&frame[..], &[0; 6]].concat()),
@@ -58,6 +60,15 @@ fn a_message_is_found_in_every_kind_of_frame() {
         ("cooked, VLAN", Link::LinuxSll, sll(&[&VLAN_7[..], &[0x08, 0], &ip].concat())),
         ("cooked 2", Link::LinuxSll2, sll2(&[0x86, 0xdd], &ip6)),
         ("cooked 2, VLAN", Link::LinuxSll2, sll2(&[0x81, 0x00], &[&[0, 7, 0x08, 0][..], &ip].concat())),
+    ]
+}
+
+fn tunnels() -> Vec<Case> {
+    let (ip, ip6, frame) = (invite(), invite_over_ipv6(), ethernet(&[], &invite()));
+    let erspan_3 =
+        |last: u8, content: &[u8]| [&[0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &[last], content].concat();
+    let erspan_3_ip = [&[0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x08, 0][..], &ip].concat();
+    vec![
         ("IP in IP", Link::Raw, ipv4(4, &ip)),
         ("IPv6 in IP", Link::Raw, ipv4(41, &ip6)),
         ("GRE", Link::Raw, gre(0, 0x0800, 0, &ip)),
@@ -83,8 +94,12 @@ fn a_message_is_found_in_every_kind_of_frame() {
             ethernet(&[VLAN_7], &vxlan(8472, &ethernet(&[VLAN_7], &ip))),
         ),
         ("ERSPAN in VXLAN", Link::Raw, vxlan(4789, &ethernet(&[], &gre(0, 0x88be, 0, &frame)))),
-    ];
-    for (name, link, bytes) in cases {
+    ]
+}
+
+#[test]
+fn a_message_is_found_in_every_kind_of_frame() {
+    for (name, link, bytes) in links().into_iter().chain(tunnels()) {
         let mut heard = Heard::new();
         heard.frame(link, &bytes);
         let source = if heard.said.first().is_some_and(|said| said.contains('[')) {
