@@ -58,6 +58,30 @@ impl Script {
         body: &str,
     ) {
         let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        self.message(way, line, (id, cseq), to, (kind, body));
+    }
+
+    /// The same with a multipart body, as recording clients send it.
+    pub fn multipart(
+        &mut self,
+        way: (SocketAddrV4, SocketAddrV4),
+        line: &str,
+        names: (&str, &str),
+        to: &str,
+        body: &str,
+    ) {
+        let kind = "Require: siprec\r\nContent-Type: multipart/mixed;boundary=part\r\n";
+        self.message(way, line, names, to, (kind, body));
+    }
+
+    fn message(
+        &mut self,
+        way: (SocketAddrV4, SocketAddrV4),
+        line: &str,
+        (id, cseq): (&str, &str),
+        to: &str,
+        (kind, body): (&str, &str),
+    ) {
         let branch = cseq.replace(' ', "-");
         let message = format!(
             "{line}\r\nVia: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK-{id}-{branch}\r\nFrom: <sip:1001@home.test>;tag=a\r\n\

@@ -1,6 +1,7 @@
 //! Captures made by hand: a hold, an encrypted call, a call without an end, and a file that is cut off.
 
 use crate::a_replay_decides_as_the_live_call::replay;
+use common::clients::session_offer;
 use common::daemon::program;
 use common::sniffer::Pcap;
 use common::voices::{Person, mulaw, write_wav};
@@ -109,6 +110,57 @@ fn for_people(file: &Path) {
     for line in ["calls going on", "end of file     within a packet", "does not say what was dropped"] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
+}
+
+/// A recording client tells that somebody else has taken the caller's place.
+#[test]
+fn whoever_takes_the_callers_place_is_judged_anew() {
+    let (Some(allison), Some(carlo)) = (Person::Allison.talk(0, 55.0), Person::Carlo.talk(0, 55.0)) else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder for the capture");
+    let file = folder.path().join("recording.pcap");
+    let enroll = [("1001", &allison), ("1002", &carlo)].map(|(id, talk)| {
+        let wav = folder.path().join(format!("{id}.wav"));
+        write_wav(&wav, talk);
+        format!("{id}={}", wav.display())
+    });
+    let voice = mulaw(&Person::Allison.talk(1, 38.0).expect("present above"));
+    let (first, second) = voice.split_at(voice.len() / 2);
+
+    let recorded = |changes: bool| {
+        let mut script = Script::new(Pcap::create(&file));
+        let (client, server) = (at("127.0.0.1:5070"), at("127.0.0.1:5060"));
+        let media = (at("127.0.0.1:4000"), at("127.0.0.1:40000"));
+        let mut invite = |script: &mut Script, cseq: &str, to: &str, speaker: &str| {
+            let body = session_offer(speaker, [4000, 4002], ("recorded", "sendonly"));
+            let line = "INVITE sip:recorder@vouch.test SIP/2.0";
+            script.multipart((client, server), line, ("recorded", cseq), to, &body);
+            let line =
+                |port: u16, label| format!("m=audio {port} RTP/AVP 0\r\na=recvonly\r\na=label:{label}\r\n");
+            let answer = format!("v=0\r\nc=IN IP4 127.0.0.1\r\n{}{}", line(40000, 1), line(40002, 2));
+            script.sip((server, client), "SIP/2.0 200 OK", ("recorded", cseq), ";tag=b", &answer);
+        };
+        invite(&mut script, "1 INVITE", "", "1001");
+        script.talk(media.0, media.1, first);
+        if changes {
+            invite(&mut script, "2 INVITE", ";tag=b", "1002");
+        }
+        script.talk(media.0, media.1, second);
+        script.sip(
+            (client, server),
+            "BYE sip:recorder@vouch.test SIP/2.0",
+            ("recorded", "9 BYE"),
+            ";tag=b",
+            "",
+        );
+        drop(script);
+        let (calls, _) = replay(&file, &enroll);
+        let result = &find(&calls, "recorded")["result"];
+        (result["speaker_id"].clone(), result["status"].clone())
+    };
+    assert_eq!(recorded(false), ("1001".into(), "authenticated".into()));
+    assert_eq!(recorded(true), ("1002".into(), "not-authenticated".into()));
 }
 
 #[test]

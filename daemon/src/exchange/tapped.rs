@@ -211,12 +211,21 @@ impl Exchange {
                 None => session.recording = Some(newer),
             }
         }
+        let aor =
+            |session: &TappedSession| session.caller.as_ref().ok().and_then(|choice| choice.aor.clone());
+        let before = aor(session);
         if session.apply(&self.0.engine, tapped, change).is_err() {
             tracing::warn!(call = line.id, "the voice engine has no room for the call's streams");
             session.caller = Err(Reason::EngineFault);
         }
+        let after = aor(session);
         line.call.set_obstacle(session.obstacle(), self.now());
-        if let Some(request) = change.request {
+        // Requests within a call need not repeat what the first one claimed; only somebody else in the caller's place
+        // makes a new claim.
+        let is_somebody_else = before.is_some() && after.is_some() && before != after;
+        if let Some(request) = change.request
+            && (is_somebody_else || line.call.speaker().is_none())
+        {
             self.renew_claim(line, request, change.speaker);
         }
         self.carry_out(line);

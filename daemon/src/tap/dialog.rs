@@ -283,7 +283,9 @@ impl Dialog {
             self.pending.remove(0);
         }
         self.pending.push(Pending { method: request.method.clone(), transaction, from: side, description });
-        Change::Nothing
+        // What is offered waits for its answer; who takes part in a recorded call is told at once.
+        let tells = self.recording && bodies(request.content_type(), &request.body).metadata.is_some();
+        if tells && side == Side::Caller { Change::Media } else { Change::Nothing }
     }
 
     /// Both sides agreed on something new.
