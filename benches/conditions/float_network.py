@@ -1,4 +1,4 @@
-"""CAM++ in fp32 on PyTorch, from the layers that dsp/model reads out of the public checkpoint."""
+"""CAM++ in fp32 on PyTorch, from the layers that dsp/model reads out of the public checkpoint, as published or adapted."""
 
 import pathlib
 import sys
@@ -10,6 +10,7 @@ from torch.nn import functional
 MODEL = pathlib.Path(__file__).resolve().parents[2] / "dsp" / "model"
 sys.path.insert(0, str(MODEL))
 
+import adaptation  # noqa: E402
 import checkpoint  # noqa: E402
 import reference  # noqa: E402
 from reference import BLOCKS, ROWS, SEGMENT  # noqa: E402
@@ -18,9 +19,12 @@ from reference import BLOCKS, ROWS, SEGMENT  # noqa: E402
 class FloatNetwork:
     """The same arithmetic as `reference.Network`, faster."""
 
-    def __init__(self, cache):
+    def __init__(self, cache, adapted=False):
+        layers = reference.layers(checkpoint.load(cache))
+        if adapted:
+            layers = adaptation.apply(layers, adaptation.load(adaptation.SHIPPED))
         self.layers = {}
-        for name, layer in reference.layers(checkpoint.load(cache)).items():
+        for name, layer in layers.items():
             if isinstance(layer, reference.Norm):
                 self.layers[name] = (_tensor(layer.gain)[:, None], _tensor(layer.offset)[:, None])
             elif name.startswith("head."):

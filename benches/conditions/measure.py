@@ -32,7 +32,7 @@ def main():
     trials = {VOUCH: _by_vouch(args, [built for conditions in corpora for built in conditions.values()])}
     for name in systems.SYSTEMS:
         trials[name] = _by_other(args, name, corpora)
-    results = {"order": [VOUCH, *systems.SYSTEMS], "conditions": []}
+    results = {"conditions": []}
     for conditions in corpora:
         for name in sorted(conditions, key=list(BY_NAME).index):
             results["conditions"].append(_figures(conditions[name], trials))
@@ -116,18 +116,18 @@ def _cosines(built, known):
 
 
 def _figures(built, trials):
-    """Figures of one condition, of each system."""
+    """Figures of one condition, of each system, on the trials that all systems gave figures for."""
     about = {"corpus": built.corpus, "name": built.name, "title": built.title, "systems": {}}
     about |= {"trials": len(built.target), "targets": sum(built.target)}
-    pairs = np.array(corpus.speakers(built))
-    for system, by_condition in trials.items():
-        here = by_condition[_key(built)]
-        scored, target = np.array(here["scored"]), np.array(built.target)
-        kept = {key: np.array(here[key])[scored] for key in ("llr", "accepted")} | {"target": target[scored]}
+    pairs, target = np.array(corpus.speakers(built)), np.array(built.target)
+    here = {system: by_condition[_key(built)] for system, by_condition in trials.items()}
+    common = np.all([found["scored"] for found in here.values()], axis=0)
+    for system, found in here.items():
+        kept = {key: np.array(found[key])[common] for key in ("llr", "accepted")} | {"target": target[common]}
         far, frr = metrics.det(kept["llr"], kept["target"])
         about["systems"][system] = {
-            "figures": metrics.measure(kept, pairs[scored]),
-            "unscored": int((~scored).sum()),
+            "figures": metrics.measure(kept, pairs[common]),
+            "unscored": int((~np.array(found["scored"])).sum()),
             "det": [far.tolist(), frr.tolist()],
         }
     return about

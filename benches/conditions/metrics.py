@@ -31,6 +31,13 @@ def measure(trials, pairs, seed=1):
     return {name: (value, *_interval(value, [d[name] for d in draws], sizes.get(name))) for name, value in found.items()}
 
 
+def rates(scores, target):
+    """{figure: value} of scores that nothing was accepted by yet."""
+    order = np.argsort(scores, kind="stable")
+    scores, target = np.asarray(scores, float)[order], np.asarray(target, bool)[order]
+    return _Figures(scores, np.zeros(len(scores), bool), target).of(np.ones(len(scores)))
+
+
 def frr_at(far):
     """Name of the false-reject rate at a false-accept rate."""
     return f"frr_at_{far}"

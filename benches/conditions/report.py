@@ -33,7 +33,8 @@ Cosines are no likelihood ratios and have no threshold of 90, so the other two g
 FAR 0.1 % fitted on the clean mu-law trials below themselves. That flatters them: Vouch's constants never saw these trials.
 
 Rates are in %, with 95 % intervals in brackets: a bootstrap over speakers, widened to Clopper and Pearson's interval where
-that is wider. *Ratio* is Vouch's rate divided by the usual way's; it is a dash where the usual way makes no error.
+that is wider. *Ratio* is Vouch's rate divided by the usual way's; it is a dash where the usual way makes no error. Trials for
+which any of the three heard too little speech are in nobody's figures; the last column of the second last table counts Vouch's.
 """
 
 

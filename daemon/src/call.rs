@@ -12,7 +12,7 @@ pub use enrollment::{Enrollment, EnrollmentStep};
 pub use verification::Verification;
 
 use crate::ask::AskError;
-use crate::decision::{Heard, Judgement, Voice, Voiceprint};
+use crate::decision::{Heard, Judgement, Voice, Voiceprint, Yardstick};
 use crate::pii::{Pii, SpeakerId};
 use crate::verdict::{Reason, Status};
 use jiff::Timestamp;
@@ -21,8 +21,8 @@ use std::sync::Arc;
 /// What the configuration asks of every call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Policy {
-    /// Score from which a caller is authenticated.
-    pub threshold: f32,
+    /// What a comparison is held against.
+    pub yardstick: Yardstick,
     /// Net speech of a verification, in frames of 10 ms.
     pub verification_frames: u64,
     /// Net speech of an enrollment, in frames of 10 ms.
@@ -364,7 +364,7 @@ impl Call {
     fn judge(&self, voice: Option<&Voice>) -> Judgement {
         match (&self.standing, voice) {
             (Standing::Enrolled(voiceprint), Some(voice)) => {
-                Judgement::of(voiceprint, voice, &self.heard, self.policy.threshold)
+                Judgement::of(voiceprint, voice, &self.heard, self.policy.yardstick)
             }
             _ => Judgement::bare(Status::Error, Some(Reason::EngineFault)),
         }

@@ -6,6 +6,7 @@ mod service;
 
 use crate::api::socket::Socket;
 use crate::api::{Api, ApiConfig};
+use crate::calibration::SiteCalibration;
 use crate::config::Config;
 use crate::engine::{Engine, EngineConfig};
 use crate::exchange::{Exchange, Parts};
@@ -29,17 +30,20 @@ type Fault = Box<dyn std::error::Error + Send + Sync>;
 pub fn main() -> ExitCode {
     let args = Args::parse();
     match prepare(&args) {
-        Ok(Some(config)) => finish(capture(&config).and_then(|interfaces| run(config, interfaces))),
+        Ok(Some((config, calibration))) => {
+            finish(capture(&config).and_then(|interfaces| run(config, calibration, interfaces)))
+        }
         Ok(None) => ExitCode::SUCCESS,
         Err(fault) => finish(Err(fault)),
     }
 }
 
-/// Sets the log up and reads the configuration; `None` when only that was asked for.
-fn prepare(args: &Args) -> Result<Option<Config>, Fault> {
+/// Sets the log up and reads the configuration and the files it names; `None` when only that was asked for.
+fn prepare(args: &Args) -> Result<Option<(Config, Option<SiteCalibration>)>, Fault> {
     log::init(&args.log)?;
     let config = Config::load(&args.config)?;
-    Ok((!args.check_config).then_some(config))
+    let calibration = config.authentication.calibration.as_deref().map(SiteCalibration::load).transpose()?;
+    Ok((!args.check_config).then_some((config, calibration)))
 }
 
 fn finish(outcome: Result<(), Fault>) -> ExitCode {
@@ -67,7 +71,11 @@ fn capture(config: &Config) -> Result<Interfaces, Fault> {
 
 /// Starts everything, says that it is ready, and stops in order on SIGTERM or SIGINT.
 #[tokio::main]
-async fn run(config: Config, interfaces: Interfaces) -> Result<(), Fault> {
+async fn run(
+    config: Config,
+    calibration: Option<SiteCalibration>,
+    interfaces: Interfaces,
+) -> Result<(), Fault> {
     files::make_room_for(config.limits.max_calls, config.api.max_connections)?;
     let config = Arc::new(config);
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), Timestamp::now().as_second()));
@@ -82,6 +90,7 @@ async fn run(config: Config, interfaces: Interfaces) -> Result<(), Fault> {
         engine,
         store: Arc::new(store),
         metrics: Arc::clone(&metrics),
+        calibration,
     });
     let sip = transport::start(exchange.sip_config()).await?;
     let socket = Socket::open(&config.api.socket, &config.api.read_group)?;

@@ -5,7 +5,7 @@ use crate::verdict::{Reason, Status};
 use vouch_dsp::features::Band;
 use vouch_dsp::listener::Quality;
 use vouch_dsp::network::Embedding;
-use vouch_dsp::score::{self, Comparison, Sample};
+use vouch_dsp::score::{self, Comparison, Curves, Sample};
 
 /// What a caller is compared with.
 #[derive(Clone, Debug)]
@@ -48,6 +48,15 @@ pub struct Heard {
     pub quality: Quality,
 }
 
+/// What a comparison is held against.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Yardstick {
+    /// Score from which a caller is authenticated.
+    pub threshold: f32,
+    /// From cosine to score.
+    pub curves: &'static Curves,
+}
+
 /// An answer and what it rests on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judgement {
@@ -85,16 +94,18 @@ impl Judgement {
         Self { reasons, frames, ..Self::bare(Status::Inconclusive, None) }
     }
 
-    /// The answer from comparing `test` with a voiceprint.
+    /// The answer from comparing `test` with a voiceprint, scored by `yardstick`.
     ///
-    /// A score below the threshold on audio too poor to judge is inconclusive, not a rejection.
-    pub fn of(voiceprint: &Voiceprint, test: &Voice, heard: &Heard, threshold: f32) -> Self {
+    /// A score below the threshold is inconclusive, not a rejection, on audio too poor to judge, and on poor audio that
+    /// still speaks for the speaker: noise lowers the scores of genuine callers.
+    pub fn of(voiceprint: &Voiceprint, test: &Voice, heard: &Heard, yardstick: Yardstick) -> Self {
+        let Yardstick { threshold, curves } = yardstick;
         let enrolled: Vec<Sample<'_>> = voiceprint.voices.iter().map(Voice::sample).collect();
         let mut reasons = remarks(&heard.quality);
-        let (status, comparison) = match score::compare(&enrolled, &[test.sample()]) {
+        let (status, comparison) = match score::compare(&enrolled, &[test.sample()], curves) {
             // Whatever is no number is no proof either.
             Ok(figures) if figures.score >= threshold => (Status::Authenticated, Some(figures)),
-            Ok(figures) if figures.score < threshold && is_too_poor(&heard.quality) => {
+            Ok(figures) if figures.score < threshold && leaves_doubt(&figures, &heard.quality) => {
                 (Status::Inconclusive, Some(figures))
             }
             Ok(figures) if figures.score < threshold => (Status::NotAuthenticated, Some(figures)),
@@ -124,7 +135,53 @@ fn remarks(quality: &Quality) -> Vec<Reason> {
     noticed.into_iter().filter_map(|(holds, reason)| holds.then_some(reason)).collect()
 }
 
+/// Whether a score below the threshold may well be a genuine caller's.
+fn leaves_doubt(figures: &Comparison, quality: &Quality) -> bool {
+    is_too_poor(quality) || (figures.llr > 0.0 && !remarks(quality).is_empty())
+}
+
 /// Audio on which a genuine caller may well score low.
 fn is_too_poor(quality: &Quality) -> bool {
     loss(quality) >= 0.30 || quality.snr_db.is_some_and(|snr| snr < 3) || quality.clipped_permille >= 100
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vouch_dsp::sizes::EMBEDDING;
+
+    /// A voice at an angle in degrees to the first axis.
+    fn voice(degrees: f32) -> Voice {
+        let mut values = [0; EMBEDDING];
+        let (sine, cosine) = degrees.to_radians().sin_cos();
+        (values[0], values[7]) = ((32_767.0 * cosine) as i16, (32_767.0 * sine) as i16);
+        Voice { embedding: Pii::new(Embedding(values)), band: Band::Narrow, net_speech_ms: 10_000 }
+    }
+
+    fn status(degrees: f32, quality: Quality) -> (Status, f32) {
+        let voiceprint = Voiceprint { version: 1, model_version: 1, voices: vec![voice(0.0)] };
+        let heard = Heard { quality, ..Heard::default() };
+        let yardstick = Yardstick { threshold: 90.0, curves: Curves::shipped() };
+        let judgement = Judgement::of(&voiceprint, &voice(degrees), &heard, yardstick);
+        (judgement.status, judgement.comparison.unwrap().llr)
+    }
+
+    #[test]
+    fn noise_makes_a_doubtful_rejection_inconclusive_and_never_an_acceptance() {
+        let clean = Quality { snr_db: Some(30), level_dbfs: -20, ..Quality::default() };
+        let noisy = Quality { snr_db: Some(8), ..clean };
+        let mut seen = Vec::new();
+        for degrees in 0..=90u8 {
+            let ((quiet, llr), (loud, _)) = (status(degrees.into(), clean), status(degrees.into(), noisy));
+            let expected = match quiet {
+                Status::NotAuthenticated if llr > 0.0 => Status::Inconclusive,
+                other => other,
+            };
+            assert_eq!(loud, expected, "{degrees} degrees, ratio {llr}");
+            seen.push(loud);
+        }
+        for status in [Status::Authenticated, Status::Inconclusive, Status::NotAuthenticated] {
+            assert!(seen.contains(&status), "{status}");
+        }
+    }
 }

@@ -16,9 +16,11 @@ mod tapped;
 pub use tapped::Wiretap;
 
 use crate::ask::AskError;
+use crate::calibration::SiteCalibration;
 use crate::call::Policy;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::decision::Yardstick;
 use crate::engine::Engine;
 use crate::events::{EventHub, Subscription};
 use crate::metrics::Metrics;
@@ -32,6 +34,7 @@ use reception::Reception;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+use vouch_dsp::score::Curves;
 use vouch_dsp::sizes::FRAMES_PER_SECOND;
 
 /// Events kept for readers that come back.
@@ -48,6 +51,8 @@ pub struct Parts {
     pub store: Arc<Store>,
     /// Where everything is counted.
     pub metrics: Arc<Metrics>,
+    /// The site's own calibration of the scores.
+    pub calibration: Option<SiteCalibration>,
 }
 
 /// Handle of the exchange; cheap to clone.
@@ -56,6 +61,8 @@ pub struct Exchange(Arc<Inner>);
 
 struct Inner {
     policy: Policy,
+    /// Name of the calibration.
+    calibration: String,
     config: Arc<Config>,
     engine: Engine,
     store: Arc<Store>,
@@ -82,10 +89,16 @@ impl Exchange {
 
     /// An exchange without calls that goes by `clock`.
     pub fn by_clock(parts: Parts, clock: Clock) -> Self {
-        let Parts { config, engine, store, metrics } = parts;
+        let Parts { config, engine, store, metrics, calibration } = parts;
+        let name = calibration.as_ref().map_or_else(|| "shipped".to_owned(), ToString::to_string);
+        // One for the life of the process, so that every call can hold it.
+        let curves: &'static Curves = match &calibration {
+            Some(site) => Box::leak(Box::new(site.curves())),
+            None => Curves::shipped(),
+        };
         let frames = |time: std::time::Duration| time.as_millis() as u64 * FRAMES_PER_SECOND as u64 / 1000;
         let policy = Policy {
-            threshold: config.authentication.threshold,
+            yardstick: Yardstick { threshold: config.authentication.threshold, curves },
             verification_frames: frames(config.authentication.net_speech),
             enrollment_frames: frames(config.enrollment.net_speech),
             consent_required: config.enrollment.consent_required,
@@ -94,6 +107,7 @@ impl Exchange {
         let first = crate::events::first_number(clock.timestamp().as_second().try_into().unwrap_or(0));
         Self(Arc::new(Inner {
             policy,
+            calibration: name,
             reception: Reception::new(&config),
             config,
             engine,
@@ -120,6 +134,7 @@ impl Exchange {
             max_calls: inner.config.limits.max_calls,
             speakers: inner.store.count(),
             model_version: inner.policy.model_version,
+            calibration: inner.calibration.clone(),
             kernel: inner.engine.network().kernel_name().to_owned(),
             listeners: inner.config.sip.listen.iter().map(ToString::to_string).collect(),
             tap: inner.tap.lock().unwrap_or_else(PoisonError::into_inner).clone(),

@@ -8,6 +8,7 @@
 pub mod api;
 pub mod ask;
 pub mod audio;
+pub mod calibration;
 pub mod call;
 pub mod clock;
 pub mod config;

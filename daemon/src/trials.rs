@@ -3,14 +3,18 @@
 
 pub mod capacity;
 pub mod compare;
+pub mod curve;
+pub mod fit;
 pub mod interval;
 pub mod list;
 pub mod metrics;
 pub mod report;
+mod site;
 pub mod thresholds;
 pub mod voice;
 
 use crate::audio::AudioError;
+use crate::calibration::{CalibrationError, SiteCalibration, THERE_ALREADY};
 use list::{Outcome, TrialList};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
@@ -19,7 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use voice::{Side, Voice, Wanted};
 use vouch_dsp::features::Band;
 use vouch_dsp::network::{EmbedError, ModelError};
-use vouch_dsp::score::{CompareError, Sample, compare};
+use vouch_dsp::score::{CompareError, Curves, Sample, compare};
 
 /// Least net speech of an enrollment for a trial to get figures, in seconds.
 pub const MIN_ENROLL_S: f32 = 10.0;
@@ -45,6 +49,10 @@ pub struct TrialsRequest {
     pub test_speech_s: f32,
     /// Threshold that decides.
     pub threshold: f32,
+    /// Calibration that scores, instead of the shipped one.
+    pub calibration: Option<PathBuf>,
+    /// Where to write a calibration made of these trials, whose report is then printed instead of the error rates.
+    pub calibrate: Option<PathBuf>,
     /// Whether to print JSON.
     pub json: bool,
 }
@@ -82,6 +90,9 @@ pub enum OfflineError {
     /// An argument outside its range.
     #[error("{0}")]
     Argument(String),
+    /// A calibration file cannot be used.
+    #[error(transparent)]
+    Calibration(#[from] CalibrationError),
     /// The model inside the program is unusable.
     #[error("the voice model is unusable: {0}")]
     Model(ModelError),
@@ -99,10 +110,13 @@ pub enum OfflineError {
 /// [`OfflineError`] names the file and what is wrong with it; nothing is printed then.
 pub fn run(request: &TrialsRequest, out: &mut dyn Write) -> Result<(), OfflineError> {
     let outcomes = outcomes(request)?;
-    let report = report::Report::of(&outcomes.list, &outcomes.outcomes, request.threshold);
     if let Some(path) = &request.scores {
         outcomes.list.write_scores(path, &outcomes.outcomes)?;
     }
+    if let Some(path) = &request.calibrate {
+        return site::run(&outcomes, path, request.json, out);
+    }
+    let report = report::Report::of(&outcomes.list, &outcomes.outcomes, request.threshold);
     if request.json {
         report.print_json(out)?;
     } else {
@@ -131,6 +145,10 @@ pub fn outcomes(request: &TrialsRequest) -> Result<Outcomes, OfflineError> {
             return Err(OfflineError::Argument(format!("--{name}-speech takes 1 to {most} seconds")));
         }
     }
+    if let Some(path) = request.calibrate.as_ref().filter(|path| path.exists()) {
+        return Err(CalibrationError { path: path.clone(), problem: THERE_ALREADY.to_owned() }.into());
+    }
+    let curves = curves(request.calibration.as_deref())?;
     let list = TrialList::read(&request.list)?;
     let sides = hear_all(request, &list)?;
     let outcomes = list
@@ -139,19 +157,32 @@ pub fn outcomes(request: &TrialsRequest) -> Result<Outcomes, OfflineError> {
         .map(|trial| {
             let enrolled = &sides[&(Role::Enroll, trial.enroll.as_str())];
             let test = &sides[&(Role::Test, trial.test.as_str())];
-            outcome(enrolled, test, request)
+            outcome(enrolled, test, request, &curves)
         })
         .collect::<Result<_, _>>()?;
     Ok(Outcomes { list, outcomes })
 }
 
-fn outcome(enrolled: &Side, test: &Side, request: &TrialsRequest) -> Result<Outcome, OfflineError> {
+/// The curves of a calibration file; those that are shipped without one.
+fn curves(calibration: Option<&Path>) -> Result<Curves, OfflineError> {
+    Ok(match calibration {
+        Some(path) => SiteCalibration::load(path)?.curves(),
+        None => Curves::default(),
+    })
+}
+
+fn outcome(
+    enrolled: &Side,
+    test: &Side,
+    request: &TrialsRequest,
+    curves: &Curves,
+) -> Result<Outcome, OfflineError> {
     let mut outcome =
         Outcome { comparison: None, accepted: false, enroll_s: enrolled.speech_s(), test_s: test.speech_s() };
     let enough = outcome.enroll_s >= MIN_ENROLL_S.min(request.enroll_speech_s)
         && outcome.test_s >= MIN_TEST_S.min(request.test_speech_s);
     if enough {
-        let comparison = compare(&samples(enrolled), &samples(test))?;
+        let comparison = compare(&samples(enrolled), &samples(test), curves)?;
         outcome.accepted = comparison.score >= request.threshold;
         outcome.comparison = Some(comparison);
     }
@@ -281,6 +312,8 @@ mod tests {
             enroll_speech_s: 30.0,
             test_speech_s: 10.0,
             threshold: DEFAULT_THRESHOLD,
+            calibration: None,
+            calibrate: None,
             json: true,
         };
         (folder, request)

@@ -19,6 +19,8 @@ pub struct StatusView {
     pub speakers: u64,
     /// Version of the voice model.
     pub model_version: u32,
+    /// `shipped`, or name and day of the site's own calibration of the scores.
+    pub calibration: String,
     /// Kernel that runs the network, such as `scalar` or `avx2`.
     pub kernel: String,
     /// Where SIP is heard, such as `udp:127.0.0.1:5060`.

@@ -6,9 +6,10 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use vouch::calibration::SiteCalibration;
 use vouch::trials::report::Report;
 use vouch::trials::voice::Voice;
-use vouch::trials::{DEFAULT_THRESHOLD, TrialsRequest, outcomes};
+use vouch::trials::{DEFAULT_THRESHOLD, TrialsRequest, outcomes, run};
 
 fn shared() -> PathBuf {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
@@ -35,24 +36,23 @@ fn some(list: &str) -> String {
     list.lines().take(1).chain(kept).map(|line| format!("{line}\n")).collect()
 }
 
-#[test]
-fn development_trials_meet_the_bounds() {
+/// The development trials, all or as many as the kernel does in time; `None` where there are none.
+fn request(folder: &Path) -> Option<TrialsRequest> {
     let root = shared().join("corpora/dev-telephone");
     let list = root.join("trials.csv");
     if !list.exists() {
         eprintln!("SKIPPED: {} is not there", list.display());
-        return;
+        return None;
     }
-    let folder = tempfile::tempdir().unwrap();
     let list = match Voice::new().unwrap().kernel() {
         "scalar" => {
-            let path = folder.path().join("some.csv");
+            let path = folder.join("some.csv");
             std::fs::write(&path, some(&std::fs::read_to_string(list).unwrap())).unwrap();
             path
         }
         _ => list,
     };
-    let request = TrialsRequest {
+    Some(TrialsRequest {
         list,
         root,
         scores: None,
@@ -60,8 +60,16 @@ fn development_trials_meet_the_bounds() {
         enroll_speech_s: 30.0,
         test_speech_s: 10.0,
         threshold: DEFAULT_THRESHOLD,
+        calibration: None,
+        calibrate: None,
         json: true,
-    };
+    })
+}
+
+#[test]
+fn development_trials_meet_the_bounds() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(request) = request(folder.path()) else { return };
     let made = outcomes(&request).unwrap();
     let report = Report::of(&made.list, &made.outcomes, request.threshold);
     let mut printed = Vec::new();
@@ -76,4 +84,29 @@ fn development_trials_meet_the_bounds() {
     assert!(metrics.far <= 0.001, "FAR {:.5} at 90", metrics.far);
     assert!(report.target_median > Some(97.0), "genuine median {:?}", report.target_median);
     assert!(report.non_target_median < Some(10.0), "impostor median {:?}", report.non_target_median);
+}
+
+#[test]
+fn a_site_calibrates_on_its_own_recordings() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(request) = request(folder.path()) else { return };
+    let path = folder.path().join("site.toml");
+    let mut printed = Vec::new();
+    run(&TrialsRequest { calibrate: Some(path.clone()), ..request.clone() }, &mut printed).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&printed).unwrap();
+    let site = SiteCalibration::load(&path).unwrap();
+    assert_eq!(report["id"], site.id());
+    let narrow = site.narrow.unwrap();
+    assert!(narrow.people >= 20 && narrow.targets == 116, "{narrow:?}");
+
+    // People whose calls it was not made of: ratios that are as honest as before, and as few impostors.
+    let crossed = &report["bands"][0]["cross_checked"];
+    let figure = |by: &str| crossed[by]["cllr"].as_f64().unwrap();
+    assert!(figure("calibrated") <= 1.3 * figure("shipped"), "{crossed}");
+    let far = crossed["calibrated"]["at_threshold"][1]["far"].as_f64().unwrap();
+    assert!(far <= 0.003, "{crossed}");
+
+    // Nothing is made over, and nothing is heard before that is known.
+    let again = run(&TrialsRequest { calibrate: Some(path), ..request }, &mut Vec::new()).unwrap_err();
+    assert!(again.to_string().contains("site.toml: is there already"), "{again}");
 }

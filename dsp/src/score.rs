@@ -11,7 +11,8 @@ mod constants;
 
 use crate::features::Band;
 use crate::network::Embedding;
-pub use calibrate::{Calibration, THRESHOLDS, calibration};
+pub use calibrate::{Curve, Curves, THRESHOLDS};
+use centre::Common;
 pub use constants::MODEL_VERSION;
 
 /// Outcome of comparing a voiceprint with a test embedding.
@@ -60,21 +61,25 @@ impl core::fmt::Display for CompareError {
 
 impl core::error::Error for CompareError {}
 
-/// Compares a voiceprint with a test, each given as its samples of one or both bands.
+/// Compares a voiceprint with a test, each given as its samples of one or both bands, and scores them by `curves`.
 ///
 /// The wide band is used where both sides have it, otherwise the narrow one: a wideband enrollment keeps a
 /// narrowband embedding of the same speech beside the wideband one, so that it serves on the telephone.
 ///
 /// # Errors
 /// [`CompareError`] says why there is no comparison.
-pub fn compare(enrolled: &[Sample<'_>], test: &[Sample<'_>]) -> Result<Comparison, CompareError> {
+pub fn compare(
+    enrolled: &[Sample<'_>],
+    test: &[Sample<'_>],
+    curves: &Curves,
+) -> Result<Comparison, CompareError> {
     let (enrolled, test) = common_band(enrolled, test).ok_or(CompareError::NoCommonBand)?;
-    let calibration = calibration(test.band);
-    let cosine = calibration.common.cosine(enrolled.embedding, test.embedding);
+    let cosine = Common::of(test.band).cosine(enrolled.embedding, test.embedding);
     let cosine = cosine.ok_or(CompareError::NotAnEmbedding)?;
-    let llr = calibration.llr(cosine, test.net_speech_ms);
-    let score = calibration.score(llr);
-    Ok(Comparison { band: test.band, cosine, llr, score, far_at_score: calibration.far_at(score) })
+    let curve = curves.of(test.band);
+    let llr = curve.llr(cosine, test.net_speech_ms);
+    let score = curve.score(llr);
+    Ok(Comparison { band: test.band, cosine, llr, score, far_at_score: curve.far_at(score) })
 }
 
 /// The sample of each side in the widest band that both have.
@@ -99,6 +104,10 @@ mod tests {
         Embedding(values)
     }
 
+    fn by_shipped(enrolled: &[Sample<'_>], test: &[Sample<'_>]) -> Result<Comparison, CompareError> {
+        compare(enrolled, test, Curves::shipped())
+    }
+
     fn sample(embedding: &Embedding, band: Band) -> Sample<'_> {
         Sample { embedding, band, net_speech_ms: 10_000 }
     }
@@ -109,18 +118,18 @@ mod tests {
         let both = [sample(&one, Band::Narrow), sample(&other, Band::Wide)];
         let narrow = [sample(&one, Band::Narrow)];
         let wide = [sample(&one, Band::Wide)];
-        assert_eq!(compare(&both, &wide).unwrap().band, Band::Wide);
-        assert_eq!(compare(&narrow, &both).unwrap().band, Band::Narrow);
-        assert_eq!(compare(&narrow, &wide), Err(CompareError::NoCommonBand));
-        assert_eq!(compare(&[], &both), Err(CompareError::NoCommonBand));
+        assert_eq!(by_shipped(&both, &wide).unwrap().band, Band::Wide);
+        assert_eq!(by_shipped(&narrow, &both).unwrap().band, Band::Narrow);
+        assert_eq!(by_shipped(&narrow, &wide), Err(CompareError::NoCommonBand));
+        assert_eq!(by_shipped(&[], &both), Err(CompareError::NoCommonBand));
     }
 
     #[test]
     fn the_same_voice_scores_high_and_another_low() {
         for band in [Band::Narrow, Band::Wide] {
             let (one, other) = (axis(0), axis(1));
-            let same = compare(&[sample(&one, band)], &[sample(&one, band)]).unwrap();
-            let different = compare(&[sample(&one, band)], &[sample(&other, band)]).unwrap();
+            let same = by_shipped(&[sample(&one, band)], &[sample(&one, band)]).unwrap();
+            let different = by_shipped(&[sample(&one, band)], &[sample(&other, band)]).unwrap();
             assert!(same.cosine > 0.999 && same.score > 97.0 && same.far_at_score < 1e-3, "{same:?}");
             assert!(different.score < 50.0 && different.far_at_score > 0.01, "{different:?}");
         }
@@ -131,7 +140,7 @@ mod tests {
         let (fine, empty) = (axis(0), Embedding([0; EMBEDDING]));
         let full = Embedding([i16::MAX; EMBEDDING]);
         for broken in [&empty, &full] {
-            let answer = compare(&[sample(&fine, Band::Narrow)], &[sample(broken, Band::Narrow)]);
+            let answer = by_shipped(&[sample(&fine, Band::Narrow)], &[sample(broken, Band::Narrow)]);
             assert_eq!(answer, Err(CompareError::NotAnEmbedding));
         }
     }

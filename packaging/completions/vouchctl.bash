@@ -242,13 +242,17 @@ _vouchctl() {
             return 0
             ;;
         vouchctl__subcmd__compare)
-            opts="-h --narrowband --threshold --socket --json --help"
+            opts="-h --narrowband --threshold --calibration --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --threshold)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --calibration)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -932,12 +936,16 @@ _vouchctl() {
             return 0
             ;;
         vouchctl__subcmd__thresholds)
-            opts="-h --socket --json --help"
+            opts="-h --calibration --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --calibration)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -950,7 +958,7 @@ _vouchctl() {
             return 0
             ;;
         vouchctl__subcmd__trials)
-            opts="-h --root --scores --narrowband --enroll-speech --test-speech --threshold --socket --json --help"
+            opts="-h --root --scores --narrowband --enroll-speech --test-speech --threshold --calibration --calibrate --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -973,6 +981,14 @@ _vouchctl() {
                     return 0
                     ;;
                 --threshold)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --calibration)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --calibrate)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -109,6 +109,7 @@ complete -c vouchctl -n "__fish_vouchctl_using_subcommand enroll-file" -l socket
 complete -c vouchctl -n "__fish_vouchctl_using_subcommand enroll-file" -l json -d 'Print JSON, errors as well (on standard error)'
 complete -c vouchctl -n "__fish_vouchctl_using_subcommand enroll-file" -s h -l help -d 'Print help'
 complete -c vouchctl -n "__fish_vouchctl_using_subcommand compare" -l threshold -d 'Score from which the voices count as one' -r
+complete -c vouchctl -n "__fish_vouchctl_using_subcommand compare" -l calibration -d 'Score by this calibration instead of the shipped one' -r -F
 complete -c vouchctl -n "__fish_vouchctl_using_subcommand compare" -l socket -d 'Socket of the daemon' -r -F
 complete -c vouchctl -n "__fish_vouchctl_using_subcommand compare" -l narrowband -d 'Hear wideband recordings as a telephone would'
 complete -c vouchctl -n "__fish_vouchctl_using_subcommand compare" -l json -d 'Print JSON, errors as well (on standard error)'
@@ -118,10 +119,13 @@ complete -c vouchctl -n "__fish_vouchctl_using_subcommand trials" -l scores -d '
 complete -c vouchctl -n "__fish_vouchctl_using_subcommand trials" -l enroll-speech -d 'Most seconds of net speech used for an enrollment' -r
 complete -c vouchctl -n "__fish_vouchctl_using_subcommand trials" -l test-speech -d 'Most seconds of net speech used for a test' -r
 complete -c vouchctl -n "__fish_vouchctl_using_subcommand trials" -l threshold -d 'Score from which the voices of a trial count as one' -r
+complete -c vouchctl -n "__fish_vouchctl_using_subcommand trials" -l calibration -d 'Score by this calibration instead of the shipped one' -r -F
+complete -c vouchctl -n "__fish_vouchctl_using_subcommand trials" -l calibrate -d 'Make a calibration of these trials, write it to this new file, and print what it changes' -r -F
 complete -c vouchctl -n "__fish_vouchctl_using_subcommand trials" -l socket -d 'Socket of the daemon' -r -F
 complete -c vouchctl -n "__fish_vouchctl_using_subcommand trials" -l narrowband -d 'Hear wideband recordings as a telephone would'
 complete -c vouchctl -n "__fish_vouchctl_using_subcommand trials" -l json -d 'Print JSON, errors as well (on standard error)'
 complete -c vouchctl -n "__fish_vouchctl_using_subcommand trials" -s h -l help -d 'Print help'
+complete -c vouchctl -n "__fish_vouchctl_using_subcommand thresholds" -l calibration -d 'Print the rates of this calibration instead of the shipped one' -r -F
 complete -c vouchctl -n "__fish_vouchctl_using_subcommand thresholds" -l socket -d 'Socket of the daemon' -r -F
 complete -c vouchctl -n "__fish_vouchctl_using_subcommand thresholds" -l json -d 'Print JSON, errors as well (on standard error)'
 complete -c vouchctl -n "__fish_vouchctl_using_subcommand thresholds" -s h -l help -d 'Print help'

@@ -132,7 +132,7 @@ fn whoever_takes_the_callers_place_is_judged_anew() {
         let mut script = Script::new(Pcap::create(&file));
         let (client, server) = (at("127.0.0.1:5070"), at("127.0.0.1:5060"));
         let media = (at("127.0.0.1:4000"), at("127.0.0.1:40000"));
-        let mut invite = |script: &mut Script, cseq: &str, to: &str, speaker: &str| {
+        let invite = |script: &mut Script, cseq: &str, to: &str, speaker: &str| {
             let body = session_offer(speaker, [4000, 4002], ("recorded", "sendonly"));
             let line = "INVITE sip:recorder@vouch.test SIP/2.0";
             script.multipart((client, server), line, ("recorded", cseq), to, &body);

@@ -2,25 +2,17 @@
 
 use crate::Outcome;
 use crate::embed::Made;
-use crate::fit::{Weighted, exceeded_by, logistic, normal_tail};
 use crate::lines::lines;
 use crate::nuisance;
 use crate::speech::{Part, SHORT_S, USUAL_S};
+use vouch::trials::curve::{ANCHORS, PRIOR, TARGET_ANCHORS, far_rates, frr_rates};
+use vouch::trials::fit::{Weighted, exceeded_by, extrapolated, logistic};
 use vouch_dsp::features::Band;
-use vouch_dsp::score::THRESHOLDS;
 use vouch_dsp::score::calibrate::{DURATIONS_S, KNOTS};
 use vouch_dsp::score::centre::Common;
 
-/// Share of target trials for which slope and offset are best: low, since what matters is decided where impostors are
-/// many and false accepts rare.
-const PRIOR: f64 = 0.1;
 /// Share of the prompts in the weight of all target trials: few people, but the only speech as long as on a call.
 const PROMPT_SHARE: f64 = 0.5;
-/// False-accept rates that anchor scores, and the scores.
-pub(crate) const ANCHORS: [(f64, f64); 5] =
-    [(0.5, 3.0), (0.1, 25.0), (0.01, 65.0), (0.001, 90.0), (2e-4, 94.0)];
-/// Shares of the target trials with long speech below the two knots above the anchors, and their scores.
-const TARGET_ANCHORS: [(f64, f64); 2] = [(0.6, 98.5), (0.95, 100.0)];
 /// How much likelier than a reader of LibriSpeech picked at random somebody passes who pretends to be a customer, so what
 /// rates are promised and ratios fitted for: the one in so many non-target trials with the highest cosines. People of
 /// the same sex (by pitch) pass 1.9 times as often, at rates of 1 % to 0.01 %. Where a threshold lets 1 % pass in one
@@ -97,8 +89,8 @@ pub(crate) fn derive(band: Band, made: &[Made], impostors: &Impostors) -> Outcom
         slope,
         offset,
         duration: DURATIONS_S.map(|seconds| slope * trials.excess_of_usual(seconds)).to_vec(),
-        far: (0..THRESHOLDS).map(|threshold| far_at(threshold as f64)).collect(),
-        frr: (0..THRESHOLDS).map(|threshold| frr_at(&knots, &llrs, threshold as f64)).collect(),
+        far: far_rates(),
+        frr: frr_rates(&knots, &llrs),
         knots,
         targets: targets.len(),
         common,
@@ -124,12 +116,7 @@ impl Tail {
 
     /// Cosine that a share `p` of the trials over the worst pair of lines exceeds, at most about.
     fn exceeded_by(&self, p: f64) -> f64 {
-        let counted = |p| exceeded_by(&self.all, p) + self.worst;
-        if p >= COUNTED {
-            return counted(p);
-        }
-        let [near, far] = [COUNTED * 10.0, COUNTED].map(|p| (normal_tail(p), counted(p)));
-        far.1 + (normal_tail(p) - far.0) * (far.1 - near.1) / (far.0 - near.0)
+        extrapolated(&self.all, p, COUNTED) + self.worst
     }
 }
 
@@ -230,34 +217,4 @@ fn weighted(halves: &[f64], prompts: &[f64]) -> Vec<Weighted> {
 fn sorted(mut values: Vec<f64>) -> Vec<f64> {
     values.sort_by(f64::total_cmp);
     values
-}
-
-/// False-accept rate at a threshold: its logarithm is interpolated between the anchors. Above the last it stays: so
-/// small a rate cannot be promised smaller.
-fn far_at(threshold: f64) -> f64 {
-    let mut left = (1.0, 0.0);
-    for right in ANCHORS {
-        if threshold <= right.1 {
-            let part = (threshold - left.1) / (right.1 - left.1);
-            return left.0 * f64::powf(right.0 / left.0, part);
-        }
-        left = right;
-    }
-    left.0
-}
-
-/// Share of the target trials that score below a threshold.
-fn frr_at(knots: &[(f64, f64)], llrs: &[Weighted], threshold: f64) -> f64 {
-    let pair = knots.windows(2).find(|pair| threshold <= pair[1].1);
-    let Some([left, right]) = pair.and_then(|pair| <[(f64, f64); 2]>::try_from(pair).ok()) else {
-        return 1.0;
-    };
-    let llr = left.0 + (right.0 - left.0) * (threshold - left.1) / (right.1 - left.1);
-    if threshold <= 0.0 {
-        return 0.0;
-    }
-    let weight = |trials: &mut dyn Iterator<Item = &Weighted>| {
-        trials.map(|(_, weight)| weight).fold(0.0, |a, b| a + b)
-    };
-    weight(&mut llrs.iter().filter(|(value, _)| *value < llr)) / weight(&mut llrs.iter())
 }

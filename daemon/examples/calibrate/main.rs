@@ -26,7 +26,6 @@
 mod anchors;
 mod codec;
 mod embed;
-mod fit;
 mod line;
 mod lines;
 mod nuisance;

@@ -33,26 +33,37 @@ pub(crate) fn source(derived: &[Derived], model_version: u32) -> String {
         // Writing to a string does not fail, here and below.
         let _ = writeln!(text, "//!\n//! {name:?}: lines {names}; {targets} target trials.");
     }
-    text.push_str("#![cfg_attr(rustfmt, rustfmt_skip)]\n\nuse super::calibrate::Calibration;\nuse super::centre::Common;\n");
+    text.push_str("#![cfg_attr(rustfmt, rustfmt_skip)]\n\nuse super::calibrate::{Curve, Curves};\nuse super::centre::Common;\n");
     let _ = writeln!(text, "\n/// Version of the model that the embeddings behind the constants are of.");
     let _ = writeln!(text, "pub const MODEL_VERSION: u32 = {model_version};");
-    derived.iter().for_each(|band| constants(&mut text, band));
+    derived.iter().for_each(|band| common(&mut text, band));
+    text.push_str("\npub(super) static SHIPPED: Curves = Curves {\n");
+    derived.iter().for_each(|band| curve(&mut text, band));
+    text.push_str("};\n");
     text
 }
 
-fn constants(text: &mut String, derived: &Derived) {
-    let name = match derived.band {
-        Band::Narrow => "NARROW",
-        Band::Wide => "WIDE",
-    };
-    let _ = writeln!(text, "\npub(super) static {name}: Calibration = Calibration {{");
-    let floats = |values: &[f64]| values.iter().map(|value| float(*value)).collect::<Vec<_>>();
+const fn name(band: Band) -> [&'static str; 2] {
+    match band {
+        Band::Narrow => ["NARROW", "narrow"],
+        Band::Wide => ["WIDE", "wide"],
+    }
+}
+
+fn common(text: &mut String, derived: &Derived) {
+    let [name, _] = name(derived.band);
     let numbers = |values: &[i16]| values.iter().map(i16::to_string).collect::<Vec<_>>();
-    text.push_str("    common: Common {\n");
+    let _ = writeln!(text, "\npub(super) static {name}: Common = Common {{");
     list(text, "mean:", &numbers(&derived.common.mean));
     text.push_str("    nuisance: &[\n");
     derived.common.nuisance.iter().for_each(|direction| list(text, "", &numbers(direction)));
-    text.push_str("    ],\n    },\n");
+    text.push_str("    ],\n};\n");
+}
+
+fn curve(text: &mut String, derived: &Derived) {
+    let [_, name] = name(derived.band);
+    let floats = |values: &[f64]| values.iter().map(|value| float(*value)).collect::<Vec<_>>();
+    let _ = writeln!(text, "    {name}: Curve {{");
     let _ = writeln!(text, "    slope: {},\n    offset: {},", float(derived.slope), float(derived.offset));
     list(text, "duration:", &floats(&derived.duration));
     let knots: Vec<_> =
@@ -60,7 +71,7 @@ fn constants(text: &mut String, derived: &Derived) {
     list(text, "knots:", &knots);
     list(text, "far:", &floats(&derived.far));
     list(text, "frr:", &floats(&derived.frr));
-    text.push_str("};\n");
+    text.push_str("    },\n");
 }
 
 /// Enough digits for what was measured; small rates keep theirs.

@@ -2,11 +2,12 @@ use super::*;
 use std::sync::Arc;
 use vouch_dsp::features::Band;
 use vouch_dsp::network::Embedding;
+use vouch_dsp::score::Curves;
 use vouch_dsp::sizes::EMBEDDING;
 
 fn policy() -> Policy {
     Policy {
-        threshold: 90.0,
+        yardstick: Yardstick { threshold: 90.0, curves: Curves::shipped() },
         verification_frames: 1000,
         enrollment_frames: 3000,
         consent_required: false,

@@ -209,11 +209,13 @@ pub struct Authentication {
     pub threshold: f32,
     /// `net-speech`: speech of the caller that an answer rests on.
     pub net_speech: Duration,
+    /// `calibration`: the site's own calibration of the scores; the shipped one when absent.
+    pub calibration: Option<PathBuf>,
 }
 
 impl Default for Authentication {
     fn default() -> Self {
-        Self { threshold: 90.0, net_speech: Duration::from_secs(10) }
+        Self { threshold: 90.0, net_speech: Duration::from_secs(10), calibration: None }
     }
 }
 
@@ -227,6 +229,7 @@ impl Authentication {
             &mut self.net_speech,
             within("3s", Duration::from_secs(3)..=MAX_SPEECH),
         );
+        section.read("calibration", &mut self.calibration);
     }
 }
 

@@ -231,7 +231,10 @@ fn good_values_are_taken() {
                 [store]\nkey = \"credential:vouch-master-key\"\n";
     let config = parse(text).unwrap();
     assert_eq!(config.sip.media_user.as_deref(), Some("listen"));
-    assert_eq!(config.authentication, Authentication { threshold: 82.5, net_speech: Duration::from_secs(6) });
+    assert_eq!(
+        config.authentication,
+        Authentication { threshold: 82.5, net_speech: Duration::from_secs(6), calibration: None }
+    );
     let customer = IdentitySource::Header("X-Customer".to_owned());
     assert_eq!(config.identity.rules.sources, [customer, IdentitySource::From]);
     assert_eq!(config.store.key, crate::store::KeySource::Credential("vouch-master-key".to_owned()));

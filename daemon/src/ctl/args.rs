@@ -98,7 +98,7 @@ pub enum Command {
     /// Measure error rates on a list of recordings (no daemon needed).
     Trials(TrialsArgs),
     /// Print the false-accept and false-reject rate of every threshold (no daemon needed).
-    Thresholds,
+    Thresholds(ThresholdsArgs),
     /// Measure how many calls this box carries (no daemon needed).
     Capacity,
     /// Hear the calls in a capture file, pcap or pcapng, and say what vouchd would have said (no daemon needed).
@@ -167,6 +167,17 @@ pub struct CompareArgs {
     /// Score from which the voices count as one.
     #[arg(long, value_name = "SCORE", default_value_t = DEFAULT_THRESHOLD, value_parser = score)]
     pub threshold: f32,
+    /// Score by this calibration instead of the shipped one.
+    #[arg(long, value_name = "FILE")]
+    pub calibration: Option<PathBuf>,
+}
+
+/// Arguments of `thresholds`.
+#[derive(Debug, Args)]
+pub struct ThresholdsArgs {
+    /// Print the rates of this calibration instead of the shipped one.
+    #[arg(long, value_name = "FILE")]
+    pub calibration: Option<PathBuf>,
 }
 
 /// Arguments of `trials`.
@@ -193,6 +204,12 @@ pub struct TrialsArgs {
     /// Score from which the voices of a trial count as one.
     #[arg(long, value_name = "SCORE", default_value_t = DEFAULT_THRESHOLD, value_parser = score)]
     pub threshold: f32,
+    /// Score by this calibration instead of the shipped one.
+    #[arg(long, value_name = "FILE")]
+    pub calibration: Option<PathBuf>,
+    /// Make a calibration of these trials, write it to this new file, and print what it changes.
+    #[arg(long, value_name = "OUT.toml", conflicts_with = "calibration")]
+    pub calibrate: Option<PathBuf>,
 }
 
 /// Arguments of `replay`.

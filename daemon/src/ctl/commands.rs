@@ -24,7 +24,7 @@ pub(super) fn run(ctl: Ctl) -> Result<(), CtlError> {
     match command {
         Command::Compare(args) => offline::compare(args, json),
         Command::Trials(args) => offline::trials(args, json),
-        Command::Thresholds => offline::thresholds(json),
+        Command::Thresholds(args) => offline::thresholds(&args, json),
         Command::Capacity => offline::capacity(json),
         Command::Replay(args) => replay::run(args, json),
         command => {
@@ -69,7 +69,7 @@ impl Asker {
             // These were carried out before there was a runtime.
             Command::Compare(_)
             | Command::Trials(_)
-            | Command::Thresholds
+            | Command::Thresholds(_)
             | Command::Capacity
             | Command::Replay(_) => Ok(()),
         }

@@ -1,14 +1,14 @@
 //! Commands that need no daemon: handed on to [`crate::trials`].
 
-use super::args::{CompareArgs, TrialsArgs};
+use super::args::{CompareArgs, ThresholdsArgs, TrialsArgs};
 use super::error::CtlError;
 use crate::trials::compare::{self, CompareRequest};
 use crate::trials::{self, OfflineError, TrialsRequest, capacity, thresholds};
 use std::io::{Write, stdout};
 
 pub(super) fn compare(args: CompareArgs, json: bool) -> Result<(), CtlError> {
-    let CompareArgs { enroll, test, narrowband, threshold } = args;
-    let request = CompareRequest { enroll, test, narrowband, threshold, json };
+    let CompareArgs { enroll, test, narrowband, threshold, calibration } = args;
+    let request = CompareRequest { enroll, test, narrowband, threshold, calibration, json };
     print(|out| compare::run(&request, out))
 }
 
@@ -22,13 +22,15 @@ pub(super) fn trials(args: TrialsArgs, json: bool) -> Result<(), CtlError> {
         enroll_speech_s: args.enroll_speech as f32,
         test_speech_s: args.test_speech as f32,
         threshold: args.threshold,
+        calibration: args.calibration,
+        calibrate: args.calibrate,
         json,
     };
     print(|out| trials::run(&request, out))
 }
 
-pub(super) fn thresholds(json: bool) -> Result<(), CtlError> {
-    print(|out| Ok(thresholds::run(json, out)?))
+pub(super) fn thresholds(args: &ThresholdsArgs, json: bool) -> Result<(), CtlError> {
+    print(|out| thresholds::run(args.calibration.as_deref(), json, out))
 }
 
 pub(super) fn capacity(json: bool) -> Result<(), CtlError> {

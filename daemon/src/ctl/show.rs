@@ -20,6 +20,7 @@ pub(super) fn status(view: &StatusView) -> String {
     table.pair("uptime", Some(duration(view.uptime_s)));
     table.pair("version", Some(view.version.clone()));
     table.pair("model", Some(format!("version {}, {} kernel", view.model_version, view.kernel)));
+    table.pair("calibration", Some(view.calibration.clone()));
     table.text()
 }
 

@@ -103,7 +103,7 @@ impl Line {
         Verdict {
             status: judgement.status,
             score: comparison.map(|figures| figures.score),
-            threshold: self.call.policy().threshold,
+            threshold: self.call.policy().yardstick.threshold,
             llr: comparison.map(|figures| figures.llr),
             far_at_score: comparison.map(|figures| figures.far_at_score),
             result_id: format!("{}-{}", self.id, verification.number()),

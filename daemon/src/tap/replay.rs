@@ -3,6 +3,7 @@
 use super::capture::{Capture, CaptureCounts, CaptureError};
 use super::{Frame, TapCounts};
 use crate::audio::{AudioError, Recording};
+use crate::calibration::{CalibrationError, SiteCalibration};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::engine::{Engine, EngineConfig, EngineError};
@@ -62,6 +63,9 @@ pub enum ReplayError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The site's calibration, which the configuration names.
+    #[error(transparent)]
+    Calibration(#[from] CalibrationError),
     /// A recording to enroll from.
     #[error(transparent)]
     Recording(#[from] AudioError),
@@ -121,6 +125,8 @@ impl Stage {
             Some(file) => Config::load(file)?,
             None => Config::default(),
         };
+        let calibration =
+            config.authentication.calibration.as_deref().map(SiteCalibration::load).transpose()?;
         config.limits.max_calls = config.limits.max_calls.max(MAX_CALLS);
         let folder = tempfile::tempdir().map_err(ReplayError::Start)?;
         let key: [u8; 32] = ring::rand::generate(&ring::rand::SystemRandom::new())
@@ -138,7 +144,7 @@ impl Stage {
         )?;
         let clock = Clock::recorded();
         let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), 0));
-        let parts = Parts { config: Arc::new(config), engine, store: Arc::new(store), metrics };
+        let parts = Parts { config: Arc::new(config), engine, store: Arc::new(store), metrics, calibration };
         let exchange = Exchange::by_clock(parts, clock.clone());
         runtime.block_on(enroll(&exchange, &request.enroll))?;
         let wiretap = Wiretap::new(exchange.clone(), request.speaker.clone());

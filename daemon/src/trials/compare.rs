@@ -1,7 +1,7 @@
 //! `vouchctl compare`: are these two recordings the same person?
 
 use super::voice::{Side, Voice, Wanted};
-use super::{MIN_ENROLL_S, MIN_TEST_S, OfflineError, samples};
+use super::{MIN_ENROLL_S, MIN_TEST_S, OfflineError, curves, samples};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::PathBuf;
@@ -19,6 +19,8 @@ pub struct CompareRequest {
     pub narrowband: bool,
     /// Threshold that decides.
     pub threshold: f32,
+    /// Calibration that scores, instead of the shipped one.
+    pub calibration: Option<PathBuf>,
     /// Whether to print JSON.
     pub json: bool,
 }
@@ -28,6 +30,7 @@ pub struct CompareRequest {
 /// # Errors
 /// [`OfflineError`] names the file and what is wrong with it.
 pub fn run(request: &CompareRequest, out: &mut dyn Write) -> Result<(), OfflineError> {
+    let curves = curves(request.calibration.as_deref())?;
     let mut voice = Voice::new()?;
     let wanted =
         |speech_s, enrollment| Wanted { speech_s, telephone: request.narrowband, masked: false, enrollment };
@@ -43,7 +46,8 @@ pub fn run(request: &CompareRequest, out: &mut dyn Write) -> Result<(), OfflineE
         heard[at].embeddings.extend(again.embeddings);
     }
     let enough = heard[0].speech_s() >= MIN_ENROLL_S && heard[1].speech_s() >= MIN_TEST_S;
-    let comparison = if enough { Some(compare(&samples(&heard[0]), &samples(&heard[1]))?) } else { None };
+    let comparison =
+        if enough { Some(compare(&samples(&heard[0]), &samples(&heard[1]), &curves)?) } else { None };
     if request.json {
         writeln!(out, "{}", as_json(request, &heard, comparison.as_ref()))?;
     } else {

@@ -1,20 +1,27 @@
 //! `vouchctl thresholds`: what each threshold costs.
 
+use super::{OfflineError, curves};
 use serde_json::{Value, json};
 use std::io::Write;
-use vouch_dsp::features::Band;
-use vouch_dsp::score::{THRESHOLDS, calibration};
+use std::path::Path;
+use vouch_dsp::score::{Curve, Curves, THRESHOLDS};
 
 /// Prints the false-accept and false-reject rate expected at every whole threshold, for telephone and
-/// wideband audio, as the calibration program measured them.
+/// wideband audio, as the calibration program measured them, or the site whose `calibration` file is given.
 ///
 /// # Errors
-/// What `out` says.
-pub fn run(json: bool, out: &mut dyn Write) -> std::io::Result<()> {
+/// [`OfflineError`] names the file that could not be read, or is what `out` says.
+pub fn run(calibration: Option<&Path>, json: bool, out: &mut dyn Write) -> Result<(), OfflineError> {
+    let curves = curves(calibration)?;
     if json {
-        return writeln!(out, "{}", as_json());
+        writeln!(out, "{}", as_json(&curves))?;
+    } else {
+        print(&curves, out)?;
     }
-    let (narrow, wide) = (calibration(Band::Narrow), calibration(Band::Wide));
+    Ok(())
+}
+
+fn print(Curves { narrow, wide }: &Curves, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "{:>9}  {:^25}  {:^25}", "", "telephone (8 kHz)", "wideband (16 kHz)")?;
     writeln!(
         out,
@@ -38,13 +45,12 @@ pub fn run(json: bool, out: &mut dyn Write) -> std::io::Result<()> {
     )
 }
 
-fn as_json() -> Value {
-    let rows = |band: Band| -> Vec<Value> {
-        let shipped = calibration(band);
-        let rates = shipped.far.iter().zip(shipped.frr).enumerate();
+fn as_json(curves: &Curves) -> Value {
+    let rows = |curve: &Curve| -> Vec<Value> {
+        let rates = curve.far.iter().zip(curve.frr).enumerate();
         rates.map(|(threshold, (far, frr))| json!({"threshold": threshold, "far": far, "frr": frr})).collect()
     };
-    json!({"narrowband": rows(Band::Narrow), "wideband": rows(Band::Wide)})
+    json!({"narrowband": rows(&curves.narrow), "wideband": rows(&curves.wide)})
 }
 
 #[cfg(test)]
@@ -54,12 +60,12 @@ mod tests {
     #[test]
     fn every_threshold_has_a_row() {
         let mut printed = Vec::new();
-        run(false, &mut printed).unwrap();
+        run(None, false, &mut printed).unwrap();
         let printed = String::from_utf8(printed).unwrap();
         let numbered =
             printed.lines().filter_map(|line| line.split_whitespace().next()?.parse::<usize>().ok());
         assert_eq!(numbered.collect::<Vec<_>>(), (0..=100).collect::<Vec<_>>());
-        let json = as_json();
+        let json = as_json(Curves::shipped());
         assert_eq!(json["narrowband"].as_array().map(Vec::len), Some(101));
         assert_eq!(json["wideband"][90]["threshold"], 90);
     }

@@ -129,6 +129,11 @@ impl Voice {
         Ok(Side { band, speech_ms, embeddings })
     }
 
+    /// Log mel frames of the speech behind the last embedding that was not for a voiceprint.
+    pub fn frames(&self) -> &[LogMel] {
+        &self.frames
+    }
+
     /// Adds the speech frames of a recording, up to `most` in all; returns what was heard.
     fn hear(&mut self, recording: &Recording, band: Band, most: usize, telephone: bool) -> Quality {
         let mut pcm = recording.pcm_at(band);

@@ -1,5 +1,7 @@
 //! Cosine of two embeddings after what does not tell people apart is taken away.
 
+use super::constants;
+use crate::features::Band;
 use crate::network::Embedding;
 use crate::sizes::EMBEDDING;
 
@@ -21,6 +23,14 @@ pub struct Common {
 }
 
 impl Common {
+    /// What the calibration program measured for a band.
+    pub fn of(band: Band) -> &'static Self {
+        match band {
+            Band::Narrow => &constants::NARROW,
+            Band::Wide => &constants::WIDE,
+        }
+    }
+
     /// Cosine, -1 to 1, of two embeddings without their mean and without their parts in the nuisance directions.
     ///
     /// `None` when either embedding is not of unit length (within 10 %), or nothing of it is left: a fault on the way
@@ -117,6 +127,21 @@ mod tests {
             let cosine = common.cosine(&a, &b).unwrap();
             prop_assert!((f64::from(cosine) - reference(&a, &b, &common.mean)).abs() < 1e-4);
             prop_assert_eq!(common.cosine(&b, &a), Some(cosine));
+        }
+    }
+
+    #[test]
+    fn shipped_directions_are_at_right_angles() {
+        for band in [Band::Narrow, Band::Wide] {
+            let directions = Common::of(band).nuisance;
+            for (at, one) in directions.iter().enumerate() {
+                for (to, other) in directions.iter().enumerate() {
+                    let product: i64 =
+                        one.iter().zip(other).map(|(&a, &b)| i64::from(a) * i64::from(b)).sum();
+                    let wanted = if at == to { UNIT_Q30 } else { 0 };
+                    assert!((product - wanted).abs() < 1 << 21, "directions {at} and {to} of {band:?}");
+                }
+            }
         }
     }
 
