@@ -8,6 +8,7 @@
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::socket::{getsockopt, sockopt};
 use std::ffi::CString;
 use std::io;
 use std::num::NonZeroUsize;
@@ -203,14 +204,23 @@ impl AsFd for PacketRing {
 /// Waits until one of the rings has frames, for at most `limit` milliseconds.
 ///
 /// # Errors
-/// What the system says; an interrupted wait is none.
+/// What the system says, such as that an interface went down, once; an interrupted wait is none.
 pub fn wait(rings: &[PacketRing], limit: u16) -> io::Result<()> {
     let mut wanted: Vec<PollFd<'_>> =
         rings.iter().map(|ring| PollFd::new(ring.as_fd(), PollFlags::POLLIN)).collect();
     match poll(&mut wanted, PollTimeout::from(limit)) {
-        Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
-        Err(error) => Err(error.into()),
+        Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+        Err(error) => return Err(error.into()),
     }
+    let failed = |wanted: &PollFd<'_>| wanted.revents().is_some_and(|it| it.contains(PollFlags::POLLERR));
+    for ring in rings.iter().zip(&wanted).filter(|(_, wanted)| failed(wanted)).map(|(ring, _)| ring) {
+        // Asking for the error takes it away; else no wait would last from here on.
+        let error = getsockopt(&ring.socket, sockopt::SocketError)?;
+        if error != 0 {
+            return Err(io::Error::from_raw_os_error(error));
+        }
+    }
+    Ok(())
 }
 
 fn kind_of(socket: &OwnedFd, index: libc::c_int) -> io::Result<LinkKind> {

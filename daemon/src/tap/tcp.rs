@@ -15,6 +15,8 @@ use std::time::Duration;
 pub(super) const MAX_STREAMS: usize = 4096;
 /// Segments of a stream that may wait for an earlier one.
 pub(super) const MAX_WAITING: usize = 64;
+/// Bytes held of all streams: segments that wait, and messages of which the end is missing.
+pub(super) const MAX_BYTES: usize = 16 << 20;
 /// Bytes of a segment that waits: what offloading network cards make of several.
 const MAX_SEGMENT: usize = 65_535;
 /// How far ahead a segment may be; beyond it the stream is another one.
@@ -57,6 +59,8 @@ impl<'a> Segment<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     streams: HashMap<(SocketAddr, SocketAddr), Stream>,
+    /// Bytes held of them.
+    bytes: usize,
     missed_bytes: u64,
 }
 
@@ -87,9 +91,9 @@ impl Streams {
     pub(super) fn take(&mut self, segment: &Segment<'_>, at: Duration, out: &mut dyn FnMut(&[u8])) {
         let key = (segment.source, segment.target);
         if segment.begins || segment.ends {
-            self.streams.remove(&key);
+            self.forget(key);
             if segment.ends {
-                self.streams.remove(&(segment.target, segment.source));
+                self.forget((segment.target, segment.source));
             }
             return;
         }
@@ -105,16 +109,30 @@ impl Streams {
             self.streams.insert(key, Stream { next: segment.sequence, ..Stream::default() });
         }
         let Some(stream) = self.streams.get_mut(&key) else { return };
+        let before = stream.held();
         stream.last = at;
         self.missed_bytes += stream.take(segment, at);
-        if !stream.cut(out) {
-            self.streams.remove(&key);
+        let goes_on = stream.cut(out);
+        self.bytes = self.bytes + stream.held() - before;
+        if !goes_on || self.bytes > MAX_BYTES {
+            self.forget(key);
         }
     }
 
     /// Forgets streams that are silent.
     pub(super) fn tick(&mut self, at: Duration) {
-        self.streams.retain(|_, stream| at.saturating_sub(stream.last) <= IDLE);
+        let Self { streams, bytes, .. } = self;
+        streams.retain(|_, stream| {
+            let stays = at.saturating_sub(stream.last) <= IDLE;
+            *bytes -= if stays { 0 } else { stream.held() };
+            stays
+        });
+    }
+
+    fn forget(&mut self, key: (SocketAddr, SocketAddr)) {
+        if let Some(mut stream) = self.streams.remove(&key) {
+            self.bytes -= stream.held();
+        }
     }
 
     /// Where the other side has what was never seen here, waiting for it is vain.
@@ -124,7 +142,9 @@ impl Streams {
             && let Some(&(first, _)) = stream.waiting.first()
             && distance(acknowledged, first) >= 0
         {
+            let before = stream.held();
             self.missed_bytes += stream.skip_hole();
+            self.bytes = self.bytes + stream.held() - before;
         }
     }
 
@@ -133,7 +153,7 @@ impl Streams {
             && let Some(oldest) =
                 self.streams.iter().min_by_key(|(_, stream)| stream.last).map(|(key, _)| *key)
         {
-            self.streams.remove(&oldest);
+            self.forget(oldest);
         }
     }
 }
@@ -203,11 +223,13 @@ impl Stream {
         }
         self.hole_since = None;
         // What was framed since does not count, but a hole is at least a byte.
-        u64::from(self.next.wrapping_sub(start)).saturating_sub(self.framer_bytes()).max(1)
+        let framed = self.framer.buffer().len() as u64;
+        u64::from(self.next.wrapping_sub(start)).saturating_sub(framed).max(1)
     }
 
-    fn framer_bytes(&mut self) -> u64 {
-        self.framer.buffer().len() as u64
+    /// Bytes that it holds.
+    fn held(&mut self) -> usize {
+        self.framer.buffer().len() + self.waiting.iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
     }
 
     /// Cuts messages off; false where the stream can be cut no further.

@@ -111,6 +111,19 @@ fn streams_are_bounded_and_forgotten() {
 }
 
 #[test]
+fn what_waits_is_bounded_in_bytes() {
+    let (mut streams, long) = (Streams::new(), vec![b'x'; 60_000]);
+    for port in 1..1000 {
+        let source = SocketAddr::new(ends().0.ip(), port);
+        for (sequence, payload) in [(0, &b"SIP/2.0 200 OK\r\n"[..]), (100, &long[..]), (200_000, &long[..])] {
+            streams.take(&Segment { source, ..segment(sequence, payload) }, NOW, &mut |_| {});
+            assert!(streams.bytes <= MAX_BYTES);
+        }
+    }
+    assert!(streams.bytes > MAX_BYTES / 2);
+}
+
+#[test]
 fn what_cannot_be_cut_drops_the_stream() {
     let mut streams = Streams::new();
     feed(&mut streams, &[segment(0, b"INFO sip:a@b SIP/2.0\r\nl: -1\r\n\r\n")]);
@@ -164,6 +177,8 @@ proptest! {
             streams.take(&piece, NOW, &mut |_| {});
             prop_assert!(streams.streams.len() <= 2);
             prop_assert!(streams.streams.values().all(|stream| stream.waiting.len() <= MAX_WAITING));
+            let held: usize = streams.streams.values_mut().map(Stream::held).sum();
+            prop_assert_eq!(held, streams.bytes);
         }
     }
 }
