@@ -44,6 +44,8 @@ pub struct Heard {
     pub packets: u64,
     /// Packets of a codec that is not decoded.
     pub undecodable: u64,
+    /// SRTP packets that the agreed key did not authenticate.
+    pub unauthentic: u64,
     /// Figures of the audio.
     pub quality: Quality,
 }
@@ -87,6 +89,9 @@ impl Judgement {
     /// The answer of a call that ended before there was enough speech.
     pub fn without_enough_speech(heard: &Heard, frames: u64) -> Self {
         let mut reasons = vec![if heard.packets == 0 { Reason::NoAudio } else { Reason::TooLittleSpeech }];
+        if heard.unauthentic > heard.packets {
+            reasons[0] = Reason::SrtpKey;
+        }
         if heard.undecodable > 0 {
             reasons.push(Reason::UnsupportedCodec);
         }

@@ -6,6 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use talk::{KEYS, Leg, Talk};
 use vouch::engine::EmbedJob;
+use vouch::wire::srtp::{MasterKey, Suite, Unprotector};
 
 #[path = "support/talk.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared by several tests, each of which uses a part")]
@@ -78,6 +79,7 @@ fn on_a_bad_line(pcm: &[i16]) -> Vec<Vec<u8>> {
 fn nothing_allocates_between_packet_and_embedding() {
     let counter = counted(|| drop(std::hint::black_box(vec![0_u8; 100]))).1;
     assert_eq!(counter, 1, "the counter counts");
+    protected_packets();
 
     let Some(pcm) = talk::prompts(20) else { return };
     let packets = on_a_bad_line(&pcm);
@@ -108,4 +110,18 @@ fn nothing_allocates_between_packet_and_embedding() {
         leg.engine.progress(leg.slot).is_none()
     });
     assert_eq!((closed, allocations), (true, 0));
+}
+
+/// Opens SRTP and SRTCP under each suite; that the packets are not authentic spares no step but the last.
+fn protected_packets() {
+    let packet = [[0x80, 0].as_slice(), &[9; 200]].concat();
+    let report = [[0x80, 200].as_slice(), &[9; 60]].concat();
+    for suite in Suite::ALL {
+        let key = MasterKey::new(suite, &vec![7; MasterKey::length(suite)]).unwrap();
+        let mut unprotector = Unprotector::new(&key, 0);
+        let (mut packet, mut report) = (packet.clone(), report.clone());
+        let (taken, allocations) =
+            counted(|| (unprotector.rtp(&mut packet).is_ok(), unprotector.rtcp(&mut report).is_ok()));
+        assert_eq!((taken, allocations), ((false, false), 0), "{suite:?}");
+    }
 }

@@ -2,6 +2,7 @@
 
 mod recorder;
 mod sipp;
+mod wire;
 
 pub use recorder::{Recorder, Session, accepted, header, session_offer};
 pub use sipp::{Leg, LegCall, sipp_is_there};

@@ -5,5 +5,6 @@ pub mod clients;
 pub mod daemon;
 pub mod line;
 pub mod sniffer;
+pub mod srtp;
 pub mod voices;
 pub mod wire;

@@ -36,13 +36,25 @@ impl Script {
 
     /// mu-law audio as RTP, 20 ms a packet, in the time that it takes.
     pub fn talk(&mut self, from: SocketAddrV4, to: SocketAddrV4, mulaw: &[u8]) {
+        self.talk_as(from, to, mulaw, |packet| packet);
+    }
+
+    /// The same, each packet as `change` leaves it; numbers begin at 0.
+    pub fn talk_as(
+        &mut self,
+        from: SocketAddrV4,
+        to: SocketAddrV4,
+        mulaw: &[u8],
+        mut change: impl FnMut(Vec<u8>) -> Vec<u8>,
+    ) {
+        self.sequence = 0;
         for payload in mulaw.chunks(160) {
             let mut packet = vec![0x80, 0];
             packet.extend(self.sequence.to_be_bytes());
             packet.extend((u32::from(self.sequence) * 160).to_be_bytes());
             packet.extend([0, 0, 0, 7]);
             packet.extend(payload);
-            self.datagram(from, to, &packet);
+            self.datagram(from, to, &change(packet));
             self.now += Duration::from_millis(10);
             self.sequence = self.sequence.wrapping_add(1);
         }

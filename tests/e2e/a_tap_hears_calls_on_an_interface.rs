@@ -15,7 +15,7 @@ fn calls_between_others_are_decided_as_by_the_one_that_is_called() {
     let Some(allison) = Person::Allison.talk(0, 55.0) else { return };
     let called = Daemon::start();
     // Tests beside this one place calls on the same interface, so there must be room for many.
-    let tap = Daemon::start_from(|config| {
+    let tap = Daemon::start_from(|_, config| {
         let roomy = config.replace("max-calls = 20", "max-calls = 500");
         let (before, after) = roomy.split_once("rtp-ports = \"").expect("the range of ports");
         let after = after.split_once('"').expect("its end").1;

@@ -10,3 +10,4 @@ mod five_callers_over_siprec;
 mod garbage_and_strangers;
 mod nothing_acknowledged_is_lost;
 mod nothing_personal_is_logged;
+mod secured_calls;

@@ -52,6 +52,19 @@ fn jobs(call: &mut Call) -> Vec<(u64, u64, u64)> {
 }
 
 #[test]
+fn packets_under_another_key_are_the_reason_where_most_are() {
+    for (packets, unauthentic, expected) in
+        [(0, 40, Reason::SrtpKey), (39, 40, Reason::SrtpKey), (40, 40, Reason::TooLittleSpeech)]
+    {
+        let mut call = claimed(voiceprint(1));
+        call.progressed(Heard { packets, unauthentic, ..Heard::default() }, now());
+        call.end(now());
+        assert_eq!(call.status(), Status::Inconclusive);
+        assert_eq!(call.verification().judgement().reasons, [expected], "{packets} {unauthentic}");
+    }
+}
+
+#[test]
 fn a_caller_nobody_named_is_not_enrolled() {
     let call = Call::new(policy(), None, None);
     assert_eq!(call.status(), Status::NotEnrolled);

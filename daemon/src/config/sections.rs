@@ -3,10 +3,12 @@
 use super::read::{Fault, FromToml, Section, Value};
 use super::values::{Bytes, InfoRule, PortRange, from_text, is_token, text_of};
 use crate::call::identity::{IdentityRules, IdentitySource};
+use crate::sip::flow::Transport;
 use crate::sip::headers::HeaderPrefix;
+use crate::sip::offer_answer::SrtpRule;
 use crate::sip::peers::Network;
 use crate::sip::siprec::CallerRule;
-use crate::sip::transport::Listen;
+use crate::sip::transport::{Listen, TlsFiles};
 use crate::store::KeySource;
 use crate::tap::filter::MAX_PORTS;
 use std::fmt;
@@ -32,6 +34,12 @@ pub struct Sip {
     pub media_user: Option<String>,
     /// `header-prefix`: how the headers to the gateway begin.
     pub header_prefix: HeaderPrefix,
+    /// `tls-certificate`: our certificate, in PEM.
+    pub tls_certificate: Option<PathBuf>,
+    /// `tls-key`: its private key.
+    pub tls_key: Option<PathBuf>,
+    /// `tls-client-ca`: who issues the certificates that clients must have; they need none when absent.
+    pub tls_client_ca: Option<PathBuf>,
 }
 
 impl Default for Sip {
@@ -44,6 +52,9 @@ impl Default for Sip {
             user_agent: "Vouch".to_owned(),
             media_user: None,
             header_prefix: HeaderPrefix::default(),
+            tls_certificate: None,
+            tls_key: None,
+            tls_client_ca: None,
         }
     }
 }
@@ -70,6 +81,22 @@ impl Sip {
             })
         });
         section.read("header-prefix", &mut self.header_prefix);
+        section.read("tls-certificate", &mut self.tls_certificate);
+        section.read("tls-key", &mut self.tls_key);
+        section.read("tls-client-ca", &mut self.tls_client_ca);
+        let secure = self.listen.iter().find(|listen| listen.transport == Transport::Tls);
+        if let (Some(listen), None) = (secure, self.tls_files()) {
+            section.fault("listen", format!("`{listen}` needs tls-certificate and tls-key"));
+        }
+    }
+
+    /// The files of TLS, where both certificate and key are named.
+    pub fn tls_files(&self) -> Option<TlsFiles> {
+        Some(TlsFiles {
+            certificate: self.tls_certificate.clone()?,
+            key: self.tls_key.clone()?,
+            client_ca: self.tls_client_ca.clone(),
+        })
     }
 }
 
@@ -88,6 +115,8 @@ pub struct Peer {
     pub may_claim: bool,
     /// `headers`: whether it gets the status headers.
     pub headers: bool,
+    /// `srtp`: whether its media may, must or must not be secured.
+    pub srtp: SrtpRule,
 }
 
 impl Default for Peer {
@@ -108,6 +137,7 @@ impl Peer {
             info: InfoRule::Auto,
             may_claim: true,
             headers: true,
+            srtp: SrtpRule::Accept,
         }
     }
 
@@ -124,6 +154,7 @@ impl Peer {
         section.read("info", &mut self.info);
         section.read("may-claim", &mut self.may_claim);
         section.read("headers", &mut self.headers);
+        section.read("srtp", &mut self.srtp);
     }
 
     /// Whether packets from `address` are this peer's.

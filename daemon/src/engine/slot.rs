@@ -208,7 +208,7 @@ impl SlotState {
     }
 
     /// Takes a datagram from a line's RTP port.
-    pub(super) fn take_rtp(&mut self, line: usize, bytes: &[u8], from: SocketAddr, now: Instant) {
+    pub(super) fn take_rtp(&mut self, line: usize, bytes: &mut [u8], from: SocketAddr, now: Instant) {
         let Self { lines, ear, analysed, caller, faulted, .. } = self;
         let Some(stream) = lines[line].as_mut().map(|line| &mut line.stream) else { return };
         let Some(packet) = stream.take_rtp(bytes, from, now) else { return };

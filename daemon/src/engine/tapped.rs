@@ -4,11 +4,15 @@ use super::codec::PayloadMap;
 use super::line::Line;
 use super::slot::SlotState;
 use super::{CallSlot, Engine, EngineError, MediaSource, StreamId, StreamRole};
+use crate::wire::sdp::Crypto;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 /// Where the packets of tapped streams come from, as far as the streams are concerned: the tap has matched them.
 const TAPPED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// Longest packet heard: an Ethernet frame and some; the jitter buffer keeps no more.
+const MAX_PACKET: usize = 2048;
 
 impl Engine {
     /// Takes a slot for a call whose packets a tap brings, with [`Self::hear`]; `analysed` as for
@@ -28,7 +32,7 @@ impl Engine {
         self.add_line(slot, Line::tapped(), role)
     }
 
-    /// Says what a tapped stream carries. Whose packets it takes is the tap's to know.
+    /// Says what a tapped stream carries, and under which key. Whose packets it takes is the tap's to know.
     ///
     /// # Errors
     /// [`EngineError::NoSuchCall`].
@@ -37,8 +41,9 @@ impl Engine {
         stream: StreamId,
         payloads: PayloadMap,
         sending: bool,
+        crypto: Option<Crypto>,
     ) -> Result<(), EngineError> {
-        let source = MediaSource { signalled: None, peer: TAPPED.ip(), payloads, sending };
+        let source = MediaSource { signalled: None, peer: TAPPED.ip(), payloads, sending, crypto };
         self.set_remote(stream, source)
     }
 
@@ -46,7 +51,11 @@ impl Engine {
     /// nothing.
     pub fn hear(&self, stream: StreamId, bytes: &[u8], now: Instant) {
         let Some(mut call) = self.pool.call(stream.slot) else { return };
-        call.take_rtp(stream.line, bytes, TAPPED, now);
+        // Decryption happens in place, and the frame is not ours to change.
+        let mut copy = [0; MAX_PACKET];
+        let Some(copy) = copy.get_mut(..bytes.len()) else { return };
+        copy.copy_from_slice(bytes);
+        call.take_rtp(stream.line, copy, TAPPED, now);
         self.let_go(stream.slot, &mut call, now);
     }
 

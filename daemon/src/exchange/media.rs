@@ -187,6 +187,7 @@ fn heard(progress: &Progress) -> Heard {
         frames: progress.net_speech_frames,
         packets: decodable,
         undecodable: progress.traffic.unsupported,
+        unauthentic: progress.traffic.unauthentic,
         quality: progress.quality,
     }
 }

@@ -5,7 +5,7 @@ use crate::engine::{CallSlot, Engine, EngineError, MediaSource, StreamId, Stream
 use crate::pii::Pii;
 use crate::sip::agent::Reply;
 use crate::sip::message::Request;
-use crate::sip::offer_answer::{Leg, MediaPlan, Negotiation, Refusal, Told};
+use crate::sip::offer_answer::{KeySeed, Leg, MediaPlan, Negotiation, Refusal, SrtpRule, Told};
 use crate::sip::siprec::{Bodies, CallerChoice, CallerRule, choose_caller};
 use crate::verdict::Reason;
 use crate::wire::multipart::MultipartError;
@@ -31,6 +31,9 @@ pub(super) enum Failure {
     /// Nothing offered can be heard.
     #[error("{0}")]
     Refused(#[from] Refusal),
+    /// The system gives no randomness for keys.
+    #[error("the system gives no random numbers")]
+    NoRandomness,
     /// No slot or no port is free.
     #[error("{0}")]
     Engine(#[from] EngineError),
@@ -44,7 +47,8 @@ impl Failure {
             Self::Multipart(_) => "bad-multipart",
             Self::Sdp(_) => "bad-sdp",
             Self::NoOffer => "no-offer",
-            Self::Refused(_) => "no-codec",
+            Self::Refused(refusal) => refusal.word(),
+            Self::NoRandomness => "no-randomness",
             Self::Engine(EngineError::PoolFull(_)) => "full",
             Self::Engine(_) => "no-port",
         }
@@ -55,7 +59,7 @@ impl Failure {
         match self {
             Self::NotHere => Reply::new(404),
             Self::Refused(refusal) => Reply::new(Refusal::STATUS).header("Warning", &refusal.warning()),
-            Self::Engine(_) => Reply::new(503).header("Retry-After", "5"),
+            Self::Engine(_) | Self::NoRandomness => Reply::new(503).header("Retry-After", "5"),
             fault => Reply { reason: Some(format!("Bad Request ({fault})")), ..Reply::new(400) },
         }
     }
@@ -96,6 +100,7 @@ pub(super) struct Session {
     /// Whether the caller's line offers a codec that we decode.
     decodable: bool,
     peer: IpAddr,
+    srtp: SrtpRule,
 }
 
 impl Session {
@@ -111,17 +116,19 @@ impl Session {
         if leg == Leg::Plain && media_user.is_some_and(|user| !is_user(request, user)) {
             return Err(Failure::NotHere);
         }
+        let seed = KeySeed::random().ok_or(Failure::NoRandomness)?;
         // Nothing is analysed until it is known that the caller did not opt out.
         let slot = engine.open_call(false)?;
         let mut session = Self {
             slot,
             leg,
-            told: Told::new(session_id()),
+            told: Told::new(session_id(), seed),
             streams: Vec::new(),
             recording: None,
             caller: Err(Reason::CallerUnknown),
             decodable: true,
             peer: arrival.from,
+            srtp: arrival.peer.srtp,
         };
         match session.negotiate(engine, &bodies, arrival) {
             Ok(answer) => Ok((session, answer)),
@@ -140,7 +147,7 @@ impl Session {
 
     /// Applies the answer to an offer of ours, which came with the ACK.
     pub(super) fn answered(&mut self, engine: &Engine, sdp: &[u8]) -> Result<(), Failure> {
-        let plans = self.told.accept(&Description::parse(sdp)?)?;
+        let plans = self.told.accept(&Description::parse(sdp)?, self.srtp)?;
         self.apply(engine, &plans, &CallerRule::Auto)
     }
 
@@ -180,7 +187,7 @@ impl Session {
         let newer = bodies.metadata.and_then(metadata);
         let Some(sdp) = bodies.sdp else { return self.offer(engine, arrival) };
         let offer = Description::parse(sdp)?;
-        let negotiation = Negotiation::new(&offer, self.leg)?;
+        let negotiation = Negotiation::new(&offer, self.leg, self.srtp)?;
         let ports = negotiation.accepted().iter().map(|&m_line| self.port(engine, m_line, local));
         let ports: Vec<u16> = ports.collect::<Result<_, _>>()?;
         if let Some(newer) = newer {
@@ -200,7 +207,7 @@ impl Session {
             return Err(Failure::NoOffer);
         }
         let port = self.port(engine, 0, arrival.local)?;
-        Ok(self.told.offer(arrival.advertised, port))
+        Ok(self.told.offer(arrival.advertised, port, self.srtp))
     }
 
     /// Port of a line: the one it has, or a new one.
@@ -247,6 +254,7 @@ fn source(plan: Option<&MediaPlan>, peer: IpAddr) -> MediaSource {
         peer,
         payloads: plan.map(|plan| plan.payloads.clone()).unwrap_or_default(),
         sending: plan.is_some_and(|plan| plan.sending),
+        crypto: plan.and_then(|plan| plan.crypto.clone()),
     }
 }
 

@@ -359,9 +359,10 @@ impl TappedSession {
                 let key = StreamKey { call: change.call, line: line.plan.m_line as u8, side };
                 let stream = tapped.stream(engine, self.slot, key, role)?;
                 engine.set_role(stream, role)?;
-                // What is encrypted would decode to noise.
+                // What is encrypted under a key that nobody told would decode to noise.
                 let sending = line.plan.sending && !line.encrypted;
-                engine.set_tapped(stream, line.plan.payloads.clone(), sending)?;
+                let crypto = line.plan.crypto.clone().filter(|_| of_caller);
+                engine.set_tapped(stream, line.plan.payloads.clone(), sending, crypto)?;
             }
         }
         Ok(())

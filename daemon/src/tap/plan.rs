@@ -2,7 +2,7 @@
 
 use crate::engine::codec::{Payload, PayloadMap};
 use crate::sip::offer_answer::MediaPlan;
-use crate::wire::sdp::{Description, Direction, Media, Transport};
+use crate::wire::sdp::{Crypto, Description, Direction, Media, Transport};
 
 /// Most lines of a call that are followed: as many streams as the engine has for a call.
 pub(super) const MAX_LINES: usize = 4;
@@ -12,7 +12,7 @@ pub(super) const MAX_LINES: usize = 4;
 pub struct TappedLine {
     /// What is agreed; `sending` says whether the caller's side sends and is heard.
     pub plan: MediaPlan,
-    /// Whether it is encrypted.
+    /// Whether it is encrypted under a key that is not known.
     pub encrypted: bool,
     /// The caller's side's line, with its keys where it gives any.
     pub offered: Option<Media>,
@@ -46,10 +46,10 @@ fn tapped_line(
     held_by_sending: bool,
 ) -> Option<TappedLine> {
     let theirs = offered.as_ref().or(answered.as_ref())?;
-    let mut plan = MediaPlan::of(theirs, number, 0);
+    let mut plan = MediaPlan::of(theirs, number, 0, key(offered.as_ref(), answered.as_ref()));
     if let Some(answered) = &answered {
         // Whoever sends uses the numbers that the receiver gave; those of the sender explain what is left.
-        let agreed = MediaPlan::of(answered, number, 0);
+        let agreed = MediaPlan::of(answered, number, 0, None);
         plan.payloads = merged(agreed.payloads, &plan.payloads);
         plan.codec = agreed.codec;
     }
@@ -61,10 +61,27 @@ fn tapped_line(
     let received = |media: &Media| matches!(media.direction, Direction::SendRecv | Direction::RecvOnly);
     plan.sending = sends && answered.as_ref().is_none_or(received);
     let srtp = |media: &Media| media.transport() == Transport::Srtp;
-    let keys = |media: &Option<Media>| media.as_ref().is_some_and(|media| media.has_crypto);
-    let encrypted =
-        answered.as_ref().or(offered.as_ref()).is_some_and(srtp) || keys(&offered) && keys(&answered);
+    let has_keys = |media: &Option<Media>| media.as_ref().is_some_and(|media| !media.crypto.is_empty());
+    let is_srtp =
+        answered.as_ref().or(offered.as_ref()).is_some_and(srtp) || has_keys(&offered) && has_keys(&answered);
+    let encrypted = is_srtp && plan.crypto.is_none();
+    if !is_srtp {
+        plan.crypto = None;
+    }
     Some(TappedLine { plan, encrypted, offered, answered })
+}
+
+/// The key that the caller's side sends under (RFC 4568): its own line, of the tag that the other side took.
+fn key<'a>(offered: Option<&'a Media>, answered: Option<&Media>) -> Option<&'a Crypto> {
+    let mut ours = offered?.crypto.iter().flatten();
+    match answered {
+        // Nobody has answered yet; most take the first.
+        None => ours.next(),
+        Some(answered) => {
+            let taken = answered.crypto.iter().flatten().next()?.tag;
+            ours.find(|crypto| crypto.tag == taken)
+        }
+    }
 }
 
 /// `first`, and where it knows nothing `second`.
@@ -125,13 +142,24 @@ mod tests {
     }
 
     #[test]
-    fn keys_on_both_sides_or_the_transport_say_that_it_is_encrypted() {
-        let crypto = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n";
-        let (clear, keys) = ("m=audio 4000 RTP/AVP 0\r\n", format!("m=audio 4000 RTP/AVP 0\r\n{crypto}"));
-        let saved = format!("m=audio 4000 RTP/SAVP 0\r\n{crypto}");
-        let encrypted = |offer: &str, answer: &str| {
-            lines(Some(&description(offer)), Some(&description(answer)), false)[0].encrypted
+    fn the_caller_sends_under_its_key_of_the_tag_that_was_taken() {
+        let key = |tag: u32, letter: &str| {
+            format!("a=crypto:{tag} AES_CM_128_HMAC_SHA1_80 inline:{}\r\n", letter.repeat(40))
         };
-        assert!(!encrypted(&keys, clear) && encrypted(&keys, &keys) && encrypted(&saved, &saved));
+        let line = |transport: &str, keys: &str| format!("m=audio 4000 {transport} 0\r\n{keys}");
+        let of = |offer: &str, answer: &str| {
+            let line = lines(Some(&description(offer)), Some(&description(answer)), false).remove(0);
+            (line.encrypted, line.plan.crypto.map(|crypto| crypto.tag))
+        };
+        let both = key(1, "A") + &key(2, "B");
+        let (offer, saved) = (line("RTP/SAVP", &both), |keys: &str| line("RTP/SAVP", keys));
+        assert_eq!(of(&offer, &saved(&key(2, "C"))), (false, Some(2)));
+        assert_eq!(of(&offer, &saved("")), (true, None), "no key that could be known");
+        assert_eq!(of(&saved(&key(1, "A")), &saved(&key(7, "C"))), (true, None));
+        let clear = |keys: &str| line("RTP/AVP", keys);
+        assert_eq!(of(&clear(&both), &clear("")), (false, None), "offered and not taken");
+        assert_eq!(of(&clear(&both), &clear(&key(1, "C"))), (false, Some(1)));
+        let early = &lines(Some(&description(&offer)), None, false)[0];
+        assert_eq!(early.plan.crypto.as_ref().map(|crypto| crypto.tag), Some(1));
     }
 }

@@ -49,8 +49,8 @@ impl Lab {
 fn answers_are_tables_for_people() {
     let lab = Lab::new();
     let status = lab.prints(&["status"]);
-    assert!(status.starts_with("health     ready\ncalls      1 of 100\n"), "{status}");
-    assert!(status.contains("uptime     1 h 1 min\n"), "{status}");
+    assert!(status.starts_with("health       ready\ncalls        1 of 100\n"), "{status}");
+    assert!(status.contains("uptime       1 h 1 min\n"), "{status}");
     let calls = lab.prints(&["calls"]);
     assert_eq!(
         calls,

@@ -109,7 +109,7 @@ impl Leg {
         let mut payloads = PayloadMap::default();
         payloads.set(KEYS, Payload::TelephoneEvent);
         let signalled = Some(self.socket.local_addr().unwrap());
-        let source = MediaSource { signalled, peer: self.to.ip(), payloads, sending };
+        let source = MediaSource { signalled, peer: self.to.ip(), payloads, sending, crypto: None };
         self.engine.set_remote(self.stream, source).unwrap();
     }
 

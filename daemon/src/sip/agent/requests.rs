@@ -208,7 +208,9 @@ impl Agent {
     }
 
     fn take_update(&mut self, id: DialogId, request: &Request, key: ServerKey, at: (Flow, Instant)) {
-        let mut reply = Reply::new(200).header("Contact", &self.contact(at.0)).header("Allow", ALLOW);
+        let secure = self.dialogs.get(&id).is_some_and(|dialog| dialog.secure);
+        let contact = self.contact(at.0, secure);
+        let mut reply = Reply::new(200).header("Contact", &contact).header("Allow", ALLOW);
         if let Some(dialog) = self.dialogs.get_mut(&id) {
             dialog.refresh(request, at.0);
             reply.headers.extend(agree_on_timer(dialog, request));
