@@ -3,5 +3,6 @@
 pub mod capabilities;
 pub mod inherited;
 pub mod media_socket;
+pub mod opus;
 pub mod packet_ring;
 pub mod priority;

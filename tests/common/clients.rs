@@ -1,9 +1,11 @@
 //! SIP clients: sipp as the gateway of a plain leg, and a recording client that sends both parties.
 
+mod coded;
 mod recorder;
 mod sipp;
 mod wire;
 
+pub use coded::CodedCall;
 pub use recorder::{Recorder, Session, accepted, header, session_offer};
 pub use sipp::{Leg, LegCall, sipp_is_there};
 

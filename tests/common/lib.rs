@@ -4,6 +4,8 @@
 pub mod clients;
 pub mod daemon;
 pub mod line;
+#[path = "../../daemon/tests/support/opus.rs"]
+pub mod opus;
 pub mod sniffer;
 pub mod srtp;
 pub mod voices;

@@ -1,6 +1,7 @@
 //! The media session of a call: what was offered and answered, which stream is whose.
 
 use crate::config::Peer;
+use crate::engine::codec::Foreign;
 use crate::engine::{CallSlot, Engine, EngineError, MediaSource, StreamId, StreamRole};
 use crate::pii::Pii;
 use crate::sip::agent::Reply;
@@ -99,6 +100,8 @@ pub(super) struct Session {
     caller: Result<CallerChoice, Reason>,
     /// Whether the caller's line offers a codec that we decode.
     decodable: bool,
+    /// The codec of a caller's line that offers none.
+    foreign: Option<Foreign>,
     peer: IpAddr,
     srtp: SrtpRule,
 }
@@ -127,6 +130,7 @@ impl Session {
             recording: None,
             caller: Err(Reason::CallerUnknown),
             decodable: true,
+            foreign: None,
             peer: arrival.from,
             srtp: arrival.peer.srtp,
         };
@@ -165,6 +169,11 @@ impl Session {
     pub(super) fn obstacle(&self) -> Option<Reason> {
         let undecodable = (!self.decodable).then_some(Reason::UnsupportedCodec);
         self.caller.as_ref().err().copied().or(undecodable)
+    }
+
+    /// The codec of a caller's line that offers none that we decode.
+    pub(super) fn foreign(&self) -> Option<Foreign> {
+        self.foreign
     }
 
     /// Address of the caller in the metadata.
@@ -231,6 +240,7 @@ impl Session {
             let plan = plans.iter().find(|plan| plan.m_line == stream.m_line);
             if caller == Some(stream.m_line) {
                 self.decodable = plan.is_none_or(|plan| plan.codec.is_some());
+                self.foreign = plan.and_then(|plan| plan.foreign);
             }
             let role = if caller == Some(stream.m_line) { StreamRole::Caller } else { StreamRole::Other };
             engine.set_role(stream.id, role)?;

@@ -7,6 +7,7 @@ use super::session::metadata;
 use crate::call::identity::CallNames;
 use crate::call::{Call, Standing};
 use crate::config::Peer;
+use crate::engine::codec::Foreign;
 use crate::engine::{CallSlot, Engine, StreamId, StreamRole};
 use crate::pii::{Pii, SpeakerId};
 use crate::sip::message::Request;
@@ -53,10 +54,16 @@ pub(super) struct TappedSession {
     recording: Option<Recording>,
     caller: Result<CallerChoice, Reason>,
     decodable: bool,
+    foreign: Option<Foreign>,
     encrypted: bool,
 }
 
 impl TappedSession {
+    /// The codec of a caller's line that offers none that we decode.
+    pub(super) fn foreign(&self) -> Option<Foreign> {
+        self.foreign
+    }
+
     /// Why the caller's audio cannot be judged, if so.
     fn obstacle(&self) -> Option<Reason> {
         let encrypted = self.encrypted.then_some(Reason::Encrypted);
@@ -166,6 +173,7 @@ impl Exchange {
             recording,
             caller: Err(Reason::CallerUnknown),
             decodable: true,
+            foreign: None,
             encrypted: false,
         };
         // As for a call to us: an opt-out that comes now waits until the call is on the floor.
@@ -344,6 +352,7 @@ impl TappedSession {
             let is_caller = caller == Some(line.plan.m_line);
             if is_caller {
                 self.decodable = line.plan.codec.is_some();
+                self.foreign = line.plan.foreign;
                 self.encrypted = line.encrypted;
             }
             // Of a plain call the first line is followed, both sides of it; of a recording session all lines, on which

@@ -51,7 +51,7 @@ fn tapped_line(
         // Whoever sends uses the numbers that the receiver gave; those of the sender explain what is left.
         let agreed = MediaPlan::of(answered, number, 0, None);
         plan.payloads = merged(agreed.payloads, &plan.payloads);
-        plan.codec = agreed.codec;
+        (plan.codec, plan.foreign) = (agreed.codec, agreed.foreign);
     }
     let sends = offered.as_ref().is_none_or(|media| match media.direction {
         Direction::SendRecv => true,

@@ -41,7 +41,7 @@ fn packet(sequence: u16) -> Vec<u8> {
 }
 
 fn job(tag: u64, first: u64, frames: u64) -> EmbedJob {
-    EmbedJob { tag, first, frames, enrollment: false }
+    EmbedJob { tag, first, frames, enrollment: false, wide: false }
 }
 
 fn window() -> Box<[LogMel; MAX_FRAMES]> {
@@ -50,7 +50,7 @@ fn window() -> Box<[LogMel; MAX_FRAMES]> {
 
 fn outcome(started: &StartedJob) -> EmbedOutcome {
     let result = Err(EmbedFault::Refused(EmbedError::TooFewFrames));
-    EmbedOutcome { job: started.job, band: started.band, result }
+    EmbedOutcome { job: started.job, result }
 }
 
 #[test]
