@@ -1,6 +1,7 @@
 //! A line of the exchange: one call, what SIP says of it, and how it is shown.
 
 use super::session::Session;
+use super::tapped::TappedSession;
 use crate::call::identity::CallNames;
 use crate::call::{Call, EnrollmentStep};
 use crate::config::Peer;
@@ -15,12 +16,26 @@ use std::net::IpAddr;
 /// Frames per second of net speech.
 const FRAMES: f32 = vouch_dsp::sizes::FRAMES_PER_SECOND as f32;
 
+/// What a call has with us.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// A dialog: we were called, and answered.
+    Answered {
+        /// The dialog.
+        dialog: DialogId,
+        /// Its media.
+        session: Box<Session>,
+    },
+    /// Nothing: it is only overheard.
+    Tapped(Box<TappedSession>),
+}
+
 /// One call on the exchange.
 #[derive(Debug)]
 pub(super) struct Line {
     /// Name on the socket.
     pub(super) id: String,
-    /// Call-ID of the dialog with us.
+    /// Call-ID of the dialog with us, or of the dialog overheard.
     pub(super) sip_call_id: String,
     /// All names that a query may use for it.
     pub(super) names: CallNames,
@@ -30,10 +45,8 @@ pub(super) struct Line {
     pub(super) address: IpAddr,
     /// The gateway, as configured.
     pub(super) peer: Peer,
-    /// Its dialog.
-    pub(super) dialog: DialogId,
-    /// Its media.
-    pub(super) session: Session,
+    /// Its dialog and its media.
+    pub(super) way: Way,
     /// Its slot in the voice engine; given back when the call ended and is settled.
     pub(super) slot: Option<CallSlot>,
     /// The decision.
@@ -55,6 +68,14 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// Its dialog with us, if it has one.
+    pub(super) fn dialog(&self) -> Option<DialogId> {
+        match self.way {
+            Way::Answered { dialog, .. } => Some(dialog),
+            Way::Tapped(_) => None,
+        }
+    }
+
     /// The call as the socket shows it.
     pub(super) fn view(&self) -> CallView {
         CallView {

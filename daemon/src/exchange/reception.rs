@@ -1,12 +1,12 @@
 //! Where gateways are received: INVITEs become calls, answers carry the headers, results are pushed and polled.
 
 use super::Exchange;
-use super::line::Line;
+use super::line::{Line, Way};
 use super::session::{Arrival, Failure, Session};
 use crate::call::identity::{CallNames, IdentityInputs, speaker_id};
 use crate::call::{Call, Standing};
 use crate::config::{Config, InfoRule, Peer};
-use crate::pii::SpeakerId;
+use crate::pii::{Pii, SpeakerId};
 use crate::sip::agent::{AgentConfig, Event, Reply};
 use crate::sip::dialog::DialogId;
 use crate::sip::flow::Flow;
@@ -15,7 +15,7 @@ use crate::sip::message::Request;
 use crate::sip::peers::Peers;
 use crate::sip::transport::{Sip, SipCommand, SipConfig};
 use crate::view::Source;
-use jiff::Timestamp;
+use crate::wire::rs_metadata::Recording;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -30,7 +30,7 @@ const ACCEPTED: [&str; 4] =
 /// What the reception keeps between messages.
 #[derive(Debug)]
 pub(super) struct Reception {
-    prefix: HeaderPrefix,
+    pub(super) prefix: HeaderPrefix,
     /// Commands that do not answer an event: results, hang-ups.
     outbox: mpsc::UnboundedSender<SipCommand>,
     sent: Mutex<Option<mpsc::UnboundedReceiver<SipCommand>>>,
@@ -103,7 +103,9 @@ impl Exchange {
     }
 
     pub(super) fn hang_up(&self, line: &mut Line) {
-        self.send(SipCommand::Bye(line.dialog));
+        if let Some(dialog) = line.dialog() {
+            self.send(SipCommand::Bye(dialog));
+        }
     }
 
     /// Pushes an answer to a gateway that takes it, unless it has been told already.
@@ -111,8 +113,11 @@ impl Exchange {
         let verdict = line.verdict();
         let news = (verdict.status, verdict.result_id.clone());
         let due = line.answered && line.takes_info && line.ended.is_none() && verdict.status.is_final();
-        if due && line.told.as_ref() != Some(&news) {
-            self.send(SipCommand::Info(line.dialog, info_headers(&self.0.reception.prefix, &verdict), None));
+        if let Some(dialog) = line.dialog()
+            && due
+            && line.told.as_ref() != Some(&news)
+        {
+            self.send(SipCommand::Info(dialog, info_headers(&self.0.reception.prefix, &verdict), None));
             line.told = Some(news);
         }
     }
@@ -137,7 +142,8 @@ impl Exchange {
                 let body = body?;
                 let mut floor = self.floor();
                 let line = floor.of_dialog(dialog)?;
-                let refused = line.session.answered(&self.0.engine, &body.bytes).is_err();
+                let Way::Answered { session, .. } = &mut line.way else { return None };
+                let refused = session.answered(&self.0.engine, &body.bytes).is_err();
                 refused.then_some(SipCommand::Bye(dialog))
             }
             Event::Cancelled { dialog } | Event::Ended { dialog, .. } => {
@@ -177,7 +183,7 @@ impl Exchange {
         let arrival = self.arrival(request, flow, peer);
         let media_user = self.0.config.sip.media_user.as_deref();
         let (session, answer) = Session::open(&self.0.engine, &arrival, media_user)?;
-        let names = call_names(&self.0.reception.prefix, request, &session);
+        let names = call_names(&self.0.reception.prefix, request, session.recording());
         // An opt-out that comes now waits until the call is on the floor, and then reaches it.
         let mut floor = self.floor();
         let mut line = Line {
@@ -187,15 +193,18 @@ impl Exchange {
             source: if session.is_recording() { Source::Siprec } else { Source::MediaLeg },
             address: flow.remote.ip(),
             peer: peer.clone(),
-            dialog,
             slot: Some(session.slot()),
-            call: Call::new(self.0.policy, session.obstacle(), self.claim(&session, peer, request)),
-            session,
+            call: Call::new(
+                self.0.policy,
+                session.obstacle(),
+                self.claim(session.caller_aor(), peer, request),
+            ),
+            way: Way::Answered { dialog, session: Box::new(session) },
             takes_info: peer.headers && takes_results(peer, request),
             answered: false,
             told: None,
             codec: None,
-            started: Timestamp::now(),
+            started: self.now(),
             ended: None,
             told_s: 0,
         };
@@ -217,9 +226,10 @@ impl Exchange {
         let mut floor = self.floor();
         let Some(line) = floor.of_dialog(dialog) else { return Reply::new(481) };
         let arrival = self.arrival(request, flow, &line.peer);
-        match line.session.change(&self.0.engine, &arrival) {
+        let Way::Answered { session, .. } = &mut line.way else { return Reply::new(481) };
+        match session.change(&self.0.engine, &arrival) {
             Ok(answer) => {
-                line.call.set_obstacle(line.session.obstacle(), Timestamp::now());
+                line.call.set_obstacle(session.obstacle(), self.now());
                 self.carry_out(line);
                 let mut reply = Reply::new(200).body("application/sdp", answer);
                 reply.headers = self.0.reception.headers(line);
@@ -247,32 +257,39 @@ impl Exchange {
     }
 
     fn ended(&self, dialog: DialogId) {
-        let now = Timestamp::now();
         let mut floor = self.floor();
-        if let Some(line) = floor.of_dialog(dialog)
-            && line.ended.is_none()
-        {
-            self.hear(line);
-            line.ended = Some(now);
-            line.call.end(now);
-            self.carry_out(line);
-            tracing::info!(call = line.id, "call ended");
-            self.publish("call-ended", Some(line.view()), None);
+        if let Some(line) = floor.of_dialog(dialog) {
+            self.end(line);
         }
         self.clear_away(&mut floor);
     }
 
+    /// Ends a call, unless it has ended.
+    pub(super) fn end(&self, line: &mut Line) {
+        if line.ended.is_some() {
+            return;
+        }
+        let now = self.now();
+        self.hear(line);
+        line.ended = Some(now);
+        line.call.end(now);
+        self.carry_out(line);
+        tracing::info!(call = line.id, "call ended");
+        self.publish("call-ended", Some(line.view()), None);
+    }
+
     /// Who the gateway says is calling, and what the store says of that speaker.
-    fn claim(&self, session: &Session, peer: &Peer, request: &Request) -> Option<(SpeakerId, Standing)> {
+    pub(super) fn claim(
+        &self,
+        caller_aor: Option<&Pii<String>>,
+        peer: &Peer,
+        request: &Request,
+    ) -> Option<(SpeakerId, Standing)> {
         let speaker_header = self.0.reception.prefix.speaker();
         let believed = |name: &str| peer.may_claim || !name.eq_ignore_ascii_case(&speaker_header);
         let headers = request.headers.iter().map(|header| (header.name(), header.value()));
         let headers: Vec<(&str, &str)> = headers.filter(|(name, _)| believed(name)).collect();
-        let inputs = IdentityInputs {
-            speaker_header: &speaker_header,
-            headers: &headers,
-            caller_aor: session.caller_aor(),
-        };
+        let inputs = IdentityInputs { speaker_header: &speaker_header, headers: &headers, caller_aor };
         let speaker = speaker_id(&self.0.config.identity.rules, &inputs)?;
         let standing = self.standing(&speaker);
         Some((speaker, standing))
@@ -295,15 +312,19 @@ fn takes_results(peer: &Peer, request: &Request) -> bool {
 }
 
 /// All names that the call may be asked for by.
-fn call_names(prefix: &HeaderPrefix, request: &Request, session: &Session) -> CallNames {
+pub(super) fn call_names(
+    prefix: &HeaderPrefix,
+    request: &Request,
+    recording: Option<&Recording>,
+) -> CallNames {
     let named = [prefix.call(), "X-Orig-Call-ID".to_owned()];
     let given = named.iter().filter_map(|name| request.headers.get(name));
     let session_id = request.headers.get("Session-ID");
-    CallNames::collect(std::iter::once(request.call_id()).chain(given), session.recording(), session_id)
+    CallNames::collect(std::iter::once(request.call_id()).chain(given), recording, session_id)
 }
 
 /// A name for a call that says nothing and is never used twice.
-fn new_id() -> String {
+pub(super) fn new_id() -> String {
     let random: [u8; 6] = ring::rand::generate(&ring::rand::SystemRandom::new())
         .map_or_else(|_| std::array::from_fn(|_| 0), |random: ring::rand::Random<[u8; 6]>| random.expose());
     random.iter().map(|byte| format!("{byte:02x}")).collect()
