@@ -3,10 +3,11 @@
 use super::read::{Fault, FromToml, Section, Value};
 use super::values::{Bytes, InfoRule, PortRange, from_text, is_token, text_of};
 use crate::call::identity::{IdentityRules, IdentitySource};
-use crate::sip::headers::HeaderPrefix;
+use crate::sip::headers::{HeaderChoice, HeaderPrefix, HeaderStyle};
 use crate::sip::peers::Network;
 use crate::sip::siprec::CallerRule;
 use crate::sip::transport::Listen;
+use crate::sip::verification::{ServiceRule, ServiceUser};
 use crate::store::KeySource;
 use std::fmt;
 use std::net::IpAddr;
@@ -31,6 +32,10 @@ pub struct Sip {
     pub media_user: Option<String>,
     /// `header-prefix`: how the headers to the gateway begin.
     pub header_prefix: HeaderPrefix,
+    /// `verify-user`: whose INVITEs are questions about a call.
+    pub verify_user: ServiceUser,
+    /// `verify-window`: how far a call's beginning may lie back to be found by caller and callee.
+    pub verify_window: Duration,
 }
 
 impl Default for Sip {
@@ -43,6 +48,8 @@ impl Default for Sip {
             user_agent: "Vouch".to_owned(),
             media_user: None,
             header_prefix: HeaderPrefix::default(),
+            verify_user: ServiceUser::default(),
+            verify_window: Duration::from_secs(10),
         }
     }
 }
@@ -69,6 +76,10 @@ impl Sip {
             })
         });
         section.read("header-prefix", &mut self.header_prefix);
+        section.read("verify-user", &mut self.verify_user);
+        section.read_if("verify-window", &mut self.verify_window, |&window| {
+            if window <= Duration::from_mins(10) { Ok(()) } else { Err("must be 0s to 10m".to_owned()) }
+        });
     }
 }
 
@@ -85,8 +96,12 @@ pub struct Peer {
     pub info: InfoRule,
     /// `may-claim`: whether its X-Voice-ID-Speaker header is believed.
     pub may_claim: bool,
-    /// `headers`: whether it gets the status headers.
-    pub headers: bool,
+    /// `headers`: which of the status headers it gets.
+    pub headers: HeaderChoice,
+    /// `header-prefix`: how its headers begin, if not as all others'.
+    pub header_prefix: Option<HeaderPrefix>,
+    /// `verify`, `verify-block`, `verify-unknown`, `headers-in-contact`: how its questions are answered.
+    pub service: ServiceRule,
 }
 
 impl Default for Peer {
@@ -99,14 +114,16 @@ impl Default for Peer {
 
 impl Peer {
     /// What a `[[peers]]` table starts from.
-    pub(super) const fn blank() -> Self {
+    pub(super) fn blank() -> Self {
         Self {
             name: String::new(),
             address: Vec::new(),
             caller: CallerRule::Auto,
             info: InfoRule::Auto,
             may_claim: true,
-            headers: true,
+            headers: HeaderChoice::ALL,
+            header_prefix: None,
+            service: ServiceRule::default(),
         }
     }
 
@@ -123,6 +140,17 @@ impl Peer {
         section.read("info", &mut self.info);
         section.read("may-claim", &mut self.may_claim);
         section.read("headers", &mut self.headers);
+        section.read("header-prefix", &mut self.header_prefix);
+        section.read("verify", &mut self.service.answer);
+        section.read("verify-block", &mut self.service.block);
+        section.read("verify-unknown", &mut self.service.unknown);
+        section.read("headers-in-contact", &mut self.service.headers_in_contact);
+    }
+
+    /// How it is told; `usual` is the prefix of `[sip]`.
+    pub fn header_style(&self, usual: &HeaderPrefix) -> HeaderStyle {
+        let prefix = self.header_prefix.as_ref().unwrap_or(usual).clone();
+        HeaderStyle { prefix, choice: self.headers }
     }
 
     /// Whether packets from `address` are this peer's.
