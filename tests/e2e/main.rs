@@ -6,5 +6,6 @@ mod a_hold_is_not_the_caller;
 mod five_callers_over_a_plain_leg;
 mod five_callers_over_siprec;
 mod garbage_and_strangers;
+mod kamailio_in_front_of_a_pbx;
 mod nothing_acknowledged_is_lost;
 mod nothing_personal_is_logged;
