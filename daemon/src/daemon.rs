@@ -39,6 +39,11 @@ fn prepare(args: &Args) -> Result<Option<(Config, Option<SiteCalibration>)>, Fau
     log::init(&args.log)?;
     let config = Config::load(&args.config)?;
     let calibration = config.authentication.calibration.as_deref().map(SiteCalibration::load).transpose()?;
+    if args.check_config
+        && let Some(files) = config.sip.tls_files()
+    {
+        files.check()?;
+    }
     Ok((!args.check_config).then_some((config, calibration)))
 }
 

@@ -3,10 +3,11 @@
 //! A fixed pool of call slots, each with the streams of a call, a jitter buffer, a detector and the newest 30 s of net
 //! speech; receiver threads that carry packets from the sockets into the slots; worker threads that turn speech into
 //! embeddings. [`Engine`] is the handle that the exchange holds. Read in the order the audio flows: `source`, `stream`,
-//! `jitter`, [`codec`], `clock`, `ear`, `slot`; then the threads, `receive` and `worker`.
+//! `jitter`, [`codec`], `decoders`, `clock`, `ear`, `slot`; then the threads, `receive` and `worker`.
 
 mod clock;
 pub mod codec;
+mod decoders;
 mod ear;
 mod error;
 mod jitter;
@@ -26,12 +27,12 @@ pub use error::{EmbedFault, EngineError};
 pub use jitter::JitterCounts;
 pub use offline::RecordingsError;
 pub use path::PacketPath;
-pub use slot::{MAX_STREAMS, STATE_BYTES_PER_CALL};
+pub use slot::{MAX_STREAMS, state_bytes_per_call};
 pub use stream::{MediaSource, Traffic};
 
 use crate::audio::Recording;
 use crate::sys::media_socket::{Batch, MediaSocket};
-use codec::Codec;
+use codec::{Codec, Foreign};
 use line::Line;
 use pool::{Pool, relock};
 use slot::SlotState;
@@ -111,6 +112,8 @@ pub struct Progress {
     pub codec: Option<Codec>,
     /// Payload type that came and that nobody decodes.
     pub unsupported_type: Option<u8>,
+    /// Codec that came and that nobody decodes.
+    pub foreign: Option<Foreign>,
     /// Packets of the caller's stream.
     pub traffic: Traffic,
     /// When the first frame of the net speech came.
@@ -136,8 +139,20 @@ pub struct EmbedJob {
     pub first: u64,
     /// Frames.
     pub frames: u64,
-    /// Whether it is for a voiceprint, that is also of a noisy copy of the speech.
+    /// Whether it is for a voiceprint, that is also of a noisy copy of the speech, and of wideband speech for both
+    /// bands.
     pub enrollment: bool,
+    /// Whether wideband speech is to be compared in the wide band: the voiceprint has an embedding of it.
+    pub wide: bool,
+}
+
+/// What the network made of a stretch of speech: an embedding for each band that was wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Embeddings {
+    /// For comparison with the telephone.
+    pub narrow: Option<Embedding>,
+    /// Of wideband speech alone, for comparison with its like.
+    pub wide: Option<Embedding>,
 }
 
 /// An embedding, or why there is none.
@@ -145,10 +160,8 @@ pub struct EmbedJob {
 pub struct EmbedOutcome {
     /// The wish. Its first frame is later than asked where speech was overwritten while the wish waited.
     pub job: EmbedJob,
-    /// Band of the speech.
-    pub band: Band,
     /// What came of it.
-    pub result: Result<Embedding, EmbedFault>,
+    pub result: Result<Embeddings, EmbedFault>,
 }
 
 /// Figures for metrics.

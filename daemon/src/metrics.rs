@@ -215,7 +215,7 @@ impl SipMetrics {
     }
 
     fn new(group: &mut Group<'_>) -> Self {
-        let figures: [Figure<SipCounters>; 12] = [
+        let figures: [Figure<SipCounters>; 13] = [
             ("received", "SIP messages received", |c| c.received.get()),
             ("sent", "SIP messages sent", |c| c.sent.get()),
             ("malformed", "Messages that were no SIP", |c| c.malformed.get()),
@@ -230,6 +230,7 @@ impl SipMetrics {
             ("refused_connections", "Connections refused because all are in use", |c| {
                 c.refused_connections.get()
             }),
+            ("failed_handshakes", "TLS handshakes that failed", |c| c.failed_handshakes.get()),
         ];
         Self(figures.into_iter().map(|(name, help, figure)| (group.counter(name, help), figure)).collect())
     }
@@ -243,13 +244,15 @@ impl RtpMetrics {
     }
 
     fn new(group: &mut Group<'_>) -> Self {
-        let figures: [Figure<Traffic>; 11] = [
+        let figures: [Figure<Traffic>; 13] = [
             ("packets", "RTP packets taken", |t| t.packets),
             ("unheard", "RTP packets not heard: other leg, on hold, opted out", |t| t.unheard),
             ("unsupported", "RTP packets of codecs that are not decoded", |t| t.unsupported),
             ("rtcp_packets", "RTCP packets", |t| t.rtcp),
             ("wrong_source", "Datagrams from an address that was not signalled", |t| t.wrong_source),
             ("malformed", "Datagrams that are neither RTP nor RTCP", |t| t.malformed),
+            ("unauthentic", "SRTP packets that the agreed key does not authenticate", |t| t.unauthentic),
+            ("replayed", "SRTP packets that came before", |t| t.replayed),
             ("dropped_by_kernel", "Packets that the kernel dropped because vouchd was late", |t| {
                 t.dropped_by_kernel
             }),

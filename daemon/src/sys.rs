@@ -2,4 +2,5 @@
 
 pub mod inherited;
 pub mod media_socket;
+pub mod opus;
 pub mod priority;

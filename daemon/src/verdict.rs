@@ -62,6 +62,8 @@ pub enum Reason {
     UnsupportedCodec,
     /// Much of the audio was lost on the way.
     PacketLoss,
+    /// Most packets of the caller's stream are not authentic under the SRTP key that the gateway gave.
+    SrtpKey,
     /// Noise covers the speech.
     LowSnr,
     /// The recording is clipped.
@@ -96,6 +98,7 @@ impl Reason {
             Self::NoAudio => "no-audio",
             Self::UnsupportedCodec => "unsupported-codec",
             Self::PacketLoss => "packet-loss",
+            Self::SrtpKey => "srtp-key",
             Self::LowSnr => "low-snr",
             Self::Clipping => "clipping",
             Self::LowLevel => "low-level",
@@ -123,6 +126,9 @@ pub struct QualityReport {
     pub clipping: f32,
     /// Speech level in dB relative to full scale.
     pub level_dbfs: Option<f32>,
+    /// SRTP packets that were refused, since the key of the SDP did not authenticate them.
+    #[serde(default)]
+    pub unauthentic: u64,
 }
 
 /// Signs of fraud, kept apart from the authentication answer.

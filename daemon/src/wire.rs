@@ -5,3 +5,4 @@ pub mod rs_metadata;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
+pub mod srtp;

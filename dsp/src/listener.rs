@@ -66,9 +66,14 @@ impl Listener {
         self.band
     }
 
+    /// Goes on in another band: what the stream sounds like is learnt anew, the figures go on.
+    pub fn change_band(&mut self, band: Band) {
+        *self = Self { tally: self.tally.clone(), ..Self::new(band) };
+    }
+
     /// Takes the next samples; `speech` gets each frame that counts as net speech, in order.
     pub fn hear(&mut self, pcm: &[i16], origin: Origin, mut speech: impl FnMut(&LogMel)) {
-        self.tally.heard(pcm.len(), origin == Origin::Concealed);
+        self.tally.heard(pcm.len(), self.band, origin == Origin::Concealed);
         let mut rest = pcm;
         while !rest.is_empty() {
             let room = self.band.frame_samples() - self.filled;
@@ -88,7 +93,7 @@ impl Listener {
 
     /// Figures so far.
     pub fn quality(&self) -> Quality {
-        self.tally.quality(self.band)
+        self.tally.quality()
     }
 
     /// Judges the frame in the buffer.

@@ -30,9 +30,35 @@ impl Daemon {
     /// # Panics
     /// As [`Daemon::start`].
     pub fn start_with(more: &str) -> Self {
+        Self::start_from(|_, config| config + more)
+    }
+
+    /// The same, that hears SIP by TLS too, on [`Daemon::tls_port`], with a certificate of its own for 127.0.0.1; gives
+    /// that certificate in PEM.
+    ///
+    /// # Panics
+    /// As [`Daemon::start`].
+    pub fn start_with_tls(more: &str) -> (Self, String) {
+        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]);
+        let made = made.expect("a certificate can be made");
+        let daemon = Self::start_from(|folder, config| {
+            let (certificate, key) = (folder.join("sip.pem"), folder.join("sip.key"));
+            std::fs::write(&certificate, made.cert.pem()).expect("the certificate fits on the disk");
+            std::fs::write(&key, made.signing_key.serialize_pem()).expect("the key fits on the disk");
+            let files = format!(
+                "tls-certificate = \"{}\"\ntls-key = \"{}\"\n[store]",
+                certificate.display(),
+                key.display()
+            );
+            with_tls(&config).replace("[store]", &files) + more
+        });
+        (daemon, made.cert.pem())
+    }
+
+    fn start_from(edit: impl FnOnce(&Path, String) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a folder for vouchd");
         let (sip, rtp) = (free_port(), free_port());
-        let config = config(folder.path(), sip, rtp) + more;
+        let config = edit(folder.path(), config(folder.path(), sip, rtp));
         std::fs::write(folder.path().join("vouchd.toml"), config)
             .expect("the configuration fits on the disk");
         let process = spawn(folder.path());
@@ -44,6 +70,11 @@ impl Daemon {
     /// Port on which it hears SIP, UDP and TCP, on loopback.
     pub fn sip_port(&self) -> u16 {
         self.sip
+    }
+
+    /// Port on which it hears SIP by TLS, where it does.
+    pub fn tls_port(&self) -> u16 {
+        self.sip + 1
     }
 
     /// First port of its RTP range.
@@ -159,6 +190,14 @@ fn spawn(folder: &Path) -> Child {
         .stderr(log)
         .spawn()
         .expect("vouchd starts")
+}
+
+/// The configuration with a listener for TLS behind that for TCP, one port above it.
+fn with_tls(config: &str) -> String {
+    let (head, rest) = config.split_once("\"tcp:127.0.0.1:").expect("the configuration listens by TCP");
+    let (port, rest) = rest.split_once('"').expect("a quoted text ends");
+    let secure = port.parse::<u16>().expect("a port") + 1;
+    format!("{head}\"tcp:127.0.0.1:{port}\", \"tls:127.0.0.1:{secure}\"{rest}")
 }
 
 fn config(folder: &Path, sip: u16, rtp: u16) -> String {

@@ -4,4 +4,7 @@
 pub mod clients;
 pub mod daemon;
 pub mod line;
+#[path = "../../daemon/tests/support/opus.rs"]
+pub mod opus;
+pub mod srtp;
 pub mod voices;

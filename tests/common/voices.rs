@@ -39,15 +39,9 @@ impl Person {
     /// `None`, with a line that says so, where the Debian packages are not installed.
     pub fn talk(self, take: usize, seconds: f32) -> Option<Vec<i16>> {
         let needed = (seconds * 8000.0) as usize;
-        let mut prompts = prompts(&self.folder());
-        if prompts.is_empty() {
-            eprintln!("skipped: no voices in {SOUNDS}; `make setup` installs them");
-            return None;
-        }
-        let first = take * PROMPTS_PER_TAKE % prompts.len();
-        prompts.rotate_left(first);
+        let prompts = self.take(take)?;
         let mut talk = Vec::with_capacity(needed);
-        for prompt in prompts.iter().take(PROMPTS_PER_TAKE) {
+        for prompt in &prompts {
             talk.extend(samples(prompt));
             talk.extend([0; 2400]);
             if talk.len() >= needed {
@@ -56,6 +50,42 @@ impl Person {
             }
         }
         panic!("{} has fewer than {seconds} s in take {take}", self.folder().display());
+    }
+}
+
+impl Person {
+    /// `seconds` of this person's talk in wideband, of the prompts of the same `take`, as G.722 streams one after the other.
+    ///
+    /// `None`, with a line that says so, where the Debian packages are not installed.
+    pub fn g722(self, take: usize, seconds: f32) -> Option<Vec<u8>> {
+        let needed = (seconds * 8000.0) as usize;
+        let streams = self.take(take)?.into_iter().map(|prompt| prompt.with_extension("g722"));
+        let mut coded: Vec<u8> = streams
+            .filter(|file| file.is_file())
+            .flat_map(|file| std::fs::read(file).unwrap_or_default())
+            .collect();
+        if coded.len() < needed {
+            eprintln!(
+                "skipped: too few G.722 prompts in {}; `make setup` installs them",
+                self.folder().display()
+            );
+            return None;
+        }
+        coded.truncate(needed);
+        Some(coded)
+    }
+
+    /// Prompts of a take.
+    fn take(self, take: usize) -> Option<Vec<PathBuf>> {
+        let mut prompts = prompts(&self.folder());
+        if prompts.is_empty() {
+            eprintln!("skipped: no voices in {SOUNDS}; `make setup` installs them");
+            return None;
+        }
+        let first = take * PROMPTS_PER_TAKE % prompts.len();
+        prompts.rotate_left(first);
+        prompts.truncate(PROMPTS_PER_TAKE);
+        Some(prompts)
     }
 }
 

@@ -52,6 +52,19 @@ fn jobs(call: &mut Call) -> Vec<(u64, u64, u64)> {
 }
 
 #[test]
+fn packets_under_another_key_are_the_reason_where_most_are() {
+    for (packets, unauthentic, expected) in
+        [(0, 40, Reason::SrtpKey), (39, 40, Reason::SrtpKey), (40, 40, Reason::TooLittleSpeech)]
+    {
+        let mut call = claimed(voiceprint(1));
+        call.progressed(Heard { packets, unauthentic, ..Heard::default() }, now());
+        call.end(now());
+        assert_eq!(call.status(), Status::Inconclusive);
+        assert_eq!(call.verification().judgement().reasons, [expected], "{packets} {unauthentic}");
+    }
+}
+
+#[test]
 fn a_caller_nobody_named_is_not_enrolled() {
     let call = Call::new(policy(), None, None);
     assert_eq!(call.status(), Status::NotEnrolled);
@@ -68,7 +81,7 @@ fn ten_seconds_of_speech_ask_for_one_embedding() {
     assert_eq!(jobs(&mut call), [(1, 0, 1000)]);
     call.progressed(heard(1100), now());
     assert_eq!(jobs(&mut call), []);
-    call.embedded(1, Some(voice()), now());
+    call.embedded(1, vec![voice()], now());
     assert!(call.status().is_final());
     assert_eq!(call.collected(), 1000);
 }
@@ -77,7 +90,7 @@ fn ten_seconds_of_speech_ask_for_one_embedding() {
 fn an_engine_fault_is_an_error_never_an_answer() {
     let mut call = claimed(voiceprint(1));
     call.progressed(heard(1000), now());
-    call.embedded(1, None, now());
+    call.embedded(1, vec![], now());
     assert_eq!(call.status(), Status::Error);
     assert_eq!(call.verification().judgement().reasons, [Reason::EngineFault]);
 }
@@ -91,7 +104,7 @@ fn a_failed_ear_is_an_error_at_once() {
     call.failed(now());
     assert_eq!(call.status(), Status::Error);
     assert!(matches!(call.enrollment().step(), EnrollmentStep::Failed { .. }));
-    call.embedded(tag, Some(voice()), now());
+    call.embedded(tag, vec![voice()], now());
     assert_eq!(call.status(), Status::Error, "an embedding from before the fault changes nothing");
 }
 
@@ -114,7 +127,7 @@ fn an_embedding_under_way_at_the_end_still_answers() {
     call.end(now());
     assert!(!call.is_settled());
     assert_eq!(call.status(), Status::Pending);
-    call.embedded(1, Some(voice()), now());
+    call.embedded(1, vec![voice()], now());
     assert!(call.is_settled() && call.status().is_final());
 }
 
@@ -162,7 +175,7 @@ fn a_voiceprint_stored_after_an_opt_out_changes_nothing() {
     call.enroll(None, now()).unwrap();
     call.progressed(heard(3000), now());
     let tag = jobs(&mut call)[0].0;
-    call.embedded(tag, Some(voice()), now());
+    call.embedded(tag, vec![voice()], now());
     call.set_standing(Standing::OptedOut, now());
     let Standing::Enrolled(stored) = voiceprint(1) else { unreachable!("made above") };
     call.stored(Ok(stored));
@@ -179,7 +192,7 @@ fn enrollment_uses_the_newest_thirty_seconds_and_waits_for_them() {
     assert_eq!(jobs(&mut call), []);
     call.progressed(heard(3010), now());
     assert_eq!(jobs(&mut call), [(1, 10, 3000)]);
-    call.embedded(1, Some(voice()), now());
+    call.embedded(1, vec![voice()], now());
     let stored = call.take_effects().into_iter().find_map(|effect| match effect {
         Effect::Store(new) => Some(new),
         _ => None,
@@ -195,7 +208,7 @@ fn enrolled_speech_never_vouches_for_itself() {
     let mut call = claimed(Standing::NotEnrolled);
     call.enroll(None, now()).unwrap();
     call.progressed(heard(3000), now());
-    call.embedded(1, Some(voice()), now());
+    call.embedded(1, vec![voice()], now());
     let Standing::Enrolled(stored) = voiceprint(1) else { unreachable!("made above") };
     call.stored(Ok(stored));
     assert_eq!(call.status(), Status::NotEnrolled);
@@ -212,7 +225,7 @@ fn enrolled_speech_never_vouches_for_itself() {
 fn the_same_result_number_is_the_same_result() {
     let mut call = claimed(voiceprint(1));
     call.progressed(heard(1000), now());
-    call.embedded(1, Some(voice()), now());
+    call.embedded(1, vec![voice()], now());
     let first = call.verification().number();
     assert_eq!(first, 1);
     call.claim(speaker("1001"), voiceprint(1), now());
@@ -238,7 +251,7 @@ fn a_stale_embedding_is_ignored() {
     let mut call = claimed(voiceprint(1));
     call.progressed(heard(1000), now());
     call.evaluate(true, now());
-    call.embedded(1, Some(voice()), now());
+    call.embedded(1, vec![voice()], now());
     assert_eq!(call.status(), Status::Pending);
 }
 

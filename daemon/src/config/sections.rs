@@ -3,10 +3,12 @@
 use super::read::{Fault, FromToml, Section, Value};
 use super::values::{Bytes, InfoRule, PortRange, from_text, is_token, text_of};
 use crate::call::identity::{IdentityRules, IdentitySource};
+use crate::sip::flow::Transport;
 use crate::sip::headers::{HeaderChoice, HeaderPrefix, HeaderStyle};
+use crate::sip::offer_answer::SrtpRule;
 use crate::sip::peers::Network;
 use crate::sip::siprec::CallerRule;
-use crate::sip::transport::Listen;
+use crate::sip::transport::{Listen, TlsFiles};
 use crate::sip::verification::{ServiceRule, ServiceUser};
 use crate::store::KeySource;
 use std::fmt;
@@ -36,6 +38,12 @@ pub struct Sip {
     pub verify_user: ServiceUser,
     /// `verify-window`: how far a call's beginning may lie back to be found by caller and callee.
     pub verify_window: Duration,
+    /// `tls-certificate`: our certificate, in PEM.
+    pub tls_certificate: Option<PathBuf>,
+    /// `tls-key`: its private key.
+    pub tls_key: Option<PathBuf>,
+    /// `tls-client-ca`: who issues the certificates that clients must have; they need none when absent.
+    pub tls_client_ca: Option<PathBuf>,
 }
 
 impl Default for Sip {
@@ -50,6 +58,9 @@ impl Default for Sip {
             header_prefix: HeaderPrefix::default(),
             verify_user: ServiceUser::default(),
             verify_window: Duration::from_secs(10),
+            tls_certificate: None,
+            tls_key: None,
+            tls_client_ca: None,
         }
     }
 }
@@ -80,6 +91,22 @@ impl Sip {
         section.read_if("verify-window", &mut self.verify_window, |&window| {
             if window <= Duration::from_mins(10) { Ok(()) } else { Err("must be 0s to 10m".to_owned()) }
         });
+        section.read("tls-certificate", &mut self.tls_certificate);
+        section.read("tls-key", &mut self.tls_key);
+        section.read("tls-client-ca", &mut self.tls_client_ca);
+        let secure = self.listen.iter().find(|listen| listen.transport == Transport::Tls);
+        if let (Some(listen), None) = (secure, self.tls_files()) {
+            section.fault("listen", format!("`{listen}` needs tls-certificate and tls-key"));
+        }
+    }
+
+    /// The files of TLS, where both certificate and key are named.
+    pub fn tls_files(&self) -> Option<TlsFiles> {
+        Some(TlsFiles {
+            certificate: self.tls_certificate.clone()?,
+            key: self.tls_key.clone()?,
+            client_ca: self.tls_client_ca.clone(),
+        })
     }
 }
 
@@ -102,6 +129,8 @@ pub struct Peer {
     pub header_prefix: Option<HeaderPrefix>,
     /// `verify`, `verify-block`, `verify-unknown`, `headers-in-contact`: how its questions are answered.
     pub service: ServiceRule,
+    /// `srtp`: whether its media may, must or must not be secured.
+    pub srtp: SrtpRule,
 }
 
 impl Default for Peer {
@@ -124,6 +153,7 @@ impl Peer {
             headers: HeaderChoice::ALL,
             header_prefix: None,
             service: ServiceRule::default(),
+            srtp: SrtpRule::Accept,
         }
     }
 
@@ -140,6 +170,7 @@ impl Peer {
         section.read("info", &mut self.info);
         section.read("may-claim", &mut self.may_claim);
         section.read("headers", &mut self.headers);
+        section.read("srtp", &mut self.srtp);
         section.read("header-prefix", &mut self.header_prefix);
         section.read("verify", &mut self.service.answer);
         section.read("verify-block", &mut self.service.block);

@@ -1,5 +1,6 @@
 use super::*;
 use crate::call::identity::IdentitySource;
+use crate::sip::offer_answer::SrtpRule;
 use crate::sip::siprec::CallerRule;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -160,6 +161,29 @@ fn a_peer_says_what_it_is_told_and_how() {
     assert!(
         problems("version = 1\n[sip]\nverify-user = \"a b\"\n")[0]
             .contains("cannot stand in a SIP user part")
+    );
+}
+
+#[test]
+fn tls_needs_a_certificate_and_its_key() {
+    let text = "version = 1\n[sip]\nlisten = [\"tls:127.0.0.1:5061\"]\ntls-certificate = \"/etc/sip.pem\"\n";
+    assert_eq!(
+        problems(text),
+        ["vouchd.toml:3: sip.listen: `tls:127.0.0.1:5061` needs tls-certificate and tls-key"]
+    );
+    let config = parse(&format!("{text}tls-key = \"/etc/sip.key\"\n")).unwrap();
+    assert_eq!(config.sip.tls_files().unwrap().client_ca, None);
+    assert_eq!(Config::default().sip.tls_files(), None);
+}
+
+#[test]
+fn a_peer_may_have_to_use_srtp() {
+    let peer = "version = 1\n[[peers]]\nname = \"sbc\"\naddress = [\"192.0.2.1\"]\nsrtp = ";
+    assert_eq!(parse(&format!("{peer}\"require\"\n")).unwrap().peers[0].srtp, SrtpRule::Require);
+    let found = problems(&format!("{peer}\"required\"\n"));
+    assert_eq!(
+        found,
+        ["vouchd.toml:5: peers[0].srtp: `required` is not known here; did you mean `require`?"]
     );
 }
 

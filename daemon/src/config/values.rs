@@ -3,6 +3,7 @@
 use super::read::{Fault, FromToml, Value, nearest};
 use crate::sip::flow::Transport;
 use crate::sip::headers::HeaderPrefix;
+use crate::sip::offer_answer::SrtpRule;
 use crate::sip::peers::Network;
 use crate::sip::siprec::CallerRule;
 use crate::sip::transport::Listen;
@@ -13,16 +14,21 @@ use std::str::FromStr;
 use std::time::Duration;
 use toml::de::DeValue;
 
-/// Written `udp:127.0.0.1:5060` or `tcp:[::1]:5060`.
+/// Written `udp:127.0.0.1:5060`, `tcp:[::1]:5060` or `tls:192.0.2.7:5061`.
 impl FromStr for Listen {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let form = || format!("`{text}` is not of the form `udp:127.0.0.1:5060` or `tcp:[::1]:5060`");
+        let form = || {
+            format!(
+                "`{text}` is not of the form `udp:127.0.0.1:5060`, `tcp:[::1]:5060` or `tls:192.0.2.7:5061`"
+            )
+        };
         let (transport, address) = text.split_once(':').ok_or_else(form)?;
         let transport = match transport {
             "udp" => Transport::Udp,
             "tcp" => Transport::Tcp,
+            "tls" => Transport::Tls,
             _ => return Err(form()),
         };
         let address: SocketAddr = address.parse().map_err(|_| form())?;
@@ -102,6 +108,15 @@ impl FromStr for InfoRule {
 
     fn from_str(text: &str) -> Result<Self, String> {
         choose(text, &[("auto", Self::Auto), ("always", Self::Always), ("never", Self::Never)])
+    }
+}
+
+/// Written `accept`, `require` or `refuse`.
+impl FromStr for SrtpRule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        choose(text, &[("accept", Self::Accept), ("require", Self::Require), ("refuse", Self::Refuse)])
     }
 }
 
@@ -249,6 +264,7 @@ from_text! {
     Network: "an address or network in quotes",
     CallerRule: "a word in quotes",
     InfoRule: "a word in quotes",
+    SrtpRule: "a word in quotes",
     HeaderPrefix: "the beginning of a header name in quotes",
     Bytes: "a size such as \"16MiB\"",
 }
@@ -289,7 +305,7 @@ mod tests {
 
     #[test]
     fn listens_are_read() {
-        for text in ["udp:127.0.0.1:5060", "tcp:[::1]:5060", "tcp:0.0.0.0:5070"] {
+        for text in ["udp:127.0.0.1:5060", "tcp:[::1]:5060", "tcp:0.0.0.0:5070", "tls:127.0.0.1:5061"] {
             assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
         }
         for text in

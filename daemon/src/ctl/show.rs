@@ -188,6 +188,9 @@ const fn explain(reason: Reason) -> &'static str {
         Reason::NoAudio => "no packet of the caller's stream arrived; look at firewall and signalled address",
         Reason::UnsupportedCodec => "the caller's codec is not decoded here; offer PCMU or PCMA",
         Reason::PacketLoss => "much of the caller's audio was lost on the way",
+        Reason::SrtpKey => {
+            "the caller's packets do not fit the SRTP key of the SDP; look at the peer's SRTP set-up"
+        }
         Reason::LowSnr => "noise covers the speech",
         Reason::Clipping => "the caller's audio is clipped; lower the gain before it",
         Reason::LowLevel => "the caller is very quiet",

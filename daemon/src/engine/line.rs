@@ -111,7 +111,13 @@ mod tests {
         assert!(!line.is_muted(), "nobody's packets are dropped before it is known whose they are");
         assert_eq!(send(&mut line, 2), 2);
         let payloads = PayloadMap::default();
-        line.stream.set_source(MediaSource { signalled: None, peer: LOCAL, payloads, sending: true });
+        line.stream.set_source(MediaSource {
+            signalled: None,
+            peer: LOCAL,
+            payloads,
+            sending: true,
+            crypto: None,
+        });
         line.set_muted(true, now);
         assert_eq!((line.is_muted(), send(&mut line, 5)), (true, 0));
         line.refresh(now);

@@ -20,7 +20,7 @@ impl PacketPath {
     pub fn new(payloads: PayloadMap) -> Self {
         let mut stream = Stream::default();
         let (signalled, peer) = (Some(Self::SOURCE), Self::SOURCE.ip());
-        stream.set_source(MediaSource { signalled, peer, payloads, sending: true });
+        stream.set_source(MediaSource { signalled, peer, payloads, sending: true, crypto: None });
         Self { stream, ear: Ear::new() }
     }
 
@@ -29,7 +29,7 @@ impl PacketPath {
 
     /// Takes a datagram from [`Self::SOURCE`].
     pub fn take(&mut self, bytes: &[u8], now: Instant) {
-        if let Some(packet) = self.stream.take_rtp(bytes, Self::SOURCE, now) {
+        if let Some(packet) = self.stream.take_clear(bytes, Self::SOURCE, now) {
             self.ear.take(&packet, &self.stream.payloads, now);
         }
     }
@@ -86,7 +86,7 @@ mod tests {
         #[test]
         fn any_datagrams_are_taken_or_counted(datagrams in proptest::collection::vec((datagram(), 0u64..300), 0..120)) {
             let mut payloads = PayloadMap::default();
-            payloads.set(16, Payload::TelephoneEvent);
+            payloads.set(16, Payload::TelephoneEvent { clock_khz: 8 });
             let mut path = PacketPath::new(payloads);
             let mut now = Instant::now();
             for (bytes, wait) in &datagrams {

@@ -5,14 +5,13 @@ use super::session::Session;
 use crate::call::identity::CallNames;
 use crate::call::{Call, EnrollmentStep};
 use crate::config::Peer;
-use crate::decision;
+use crate::decision::{self, Heard};
 use crate::engine::CallSlot;
 use crate::sip::dialog::DialogId;
 use crate::verdict::{Fraud, QualityReport, Status, Verdict};
 use crate::view::{CallView, EnrollmentState, EnrollmentView, Source};
 use jiff::Timestamp;
 use std::net::IpAddr;
-use vouch_dsp::listener::Quality;
 
 /// Frames per second of net speech.
 const FRAMES: f32 = vouch_dsp::sizes::FRAMES_PER_SECOND as f32;
@@ -94,7 +93,7 @@ impl Line {
             audio_from: audio_from.map(|time| time.to_string()),
             audio_to: audio_to.map(|time| time.to_string()),
             reasons: judgement.reasons.clone(),
-            quality: quality(&self.call.heard().quality),
+            quality: quality(self.call.heard()),
             voiceprint_version: judgement.voiceprint_version,
             fraud: Fraud { risk: "none".to_owned(), indicators: Vec::new() },
         }
@@ -137,12 +136,14 @@ impl Line {
     }
 }
 
-fn quality(heard: &Quality) -> QualityReport {
-    let spoken = heard.speech_ms > 0;
+fn quality(heard: &Heard) -> QualityReport {
+    let Heard { quality, unauthentic, .. } = heard;
+    let spoken = quality.speech_ms > 0;
     QualityReport {
-        snr_db: heard.snr_db.map(f32::from),
-        loss: decision::loss(heard),
-        clipping: f32::from(heard.clipped_permille) / 1000.0,
-        level_dbfs: spoken.then(|| f32::from(heard.level_dbfs)),
+        snr_db: quality.snr_db.map(f32::from),
+        loss: decision::loss(quality),
+        clipping: f32::from(quality.clipped_permille) / 1000.0,
+        level_dbfs: spoken.then(|| f32::from(quality.level_dbfs)),
+        unauthentic: *unauthentic,
     }
 }

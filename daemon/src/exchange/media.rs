@@ -5,11 +5,13 @@ use super::line::Line;
 use crate::ask::AskError;
 use crate::call::{Effect, EnrollmentStep, NewVoiceprint};
 use crate::decision::{Heard, Voice, Voiceprint};
+use crate::engine::codec::{Codec, Foreign};
 use crate::engine::{CallSlot, EmbedJob, EmbedOutcome, Progress};
 use crate::pii::Pii;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
+use vouch_dsp::features::Band;
 use vouch_dsp::sizes::FRAMES_PER_SECOND;
 
 /// How often progress is told and old calls are forgotten.
@@ -60,10 +62,10 @@ impl Exchange {
         let Some(slot) = line.slot else { return };
         let now = Timestamp::now();
         while let Some(outcome) = self.0.engine.take_embedding(slot) {
-            line.call.embedded(outcome.job.tag, voice(&outcome), now);
+            line.call.embedded(outcome.job.tag, voices(&outcome), now);
         }
         if let Some(progress) = self.0.engine.progress(slot) {
-            line.codec = progress.codec.map(crate::engine::codec::Codec::name).or(line.codec);
+            line.codec = codec(line, &progress).or(line.codec);
             if progress.faulted {
                 line.call.failed(now);
             } else if line.ended.is_none() {
@@ -94,8 +96,8 @@ impl Exchange {
             Effect::WakeAt(frames) => {
                 let _ = line.slot.map(|slot| self.0.engine.wake_at(slot, frames));
             }
-            Effect::Embed { tag, first, frames, enrollment } => {
-                let job = EmbedJob { tag, first, frames, enrollment };
+            Effect::Embed { tag, first, frames, enrollment, wide } => {
+                let job = EmbedJob { tag, first, frames, enrollment, wide };
                 let asked = line.slot.map(|slot| self.0.engine.embed(slot, job));
                 if let None | Some(Err(_)) = asked {
                     let error = asked.and_then(Result::err);
@@ -104,7 +106,7 @@ impl Exchange {
                         error = error.map(tracing::field::display),
                         "no embedding"
                     );
-                    line.call.embedded(tag, None, Timestamp::now());
+                    line.call.embedded(tag, Vec::new(), Timestamp::now());
                 }
             }
         }
@@ -186,12 +188,25 @@ fn heard(progress: &Progress) -> Heard {
         frames: progress.net_speech_frames,
         packets: decodable,
         undecodable: progress.traffic.unsupported,
+        unauthentic: progress.traffic.unauthentic,
         quality: progress.quality,
     }
 }
 
-fn voice(outcome: &EmbedOutcome) -> Option<Voice> {
-    let net_speech_ms = u32::try_from(outcome.job.frames * 10).ok()?;
-    let embedding = outcome.result.as_ref().ok()?;
-    Some(Voice { embedding: Pii::new(*embedding), band: outcome.band, net_speech_ms })
+/// Name of the codec that the caller's stream uses: one that is not decoded where nothing else was agreed on.
+fn codec(line: &Line, progress: &Progress) -> Option<&'static str> {
+    let heard = progress.codec.map(Codec::name);
+    let foreign = progress.foreign.map(Foreign::name);
+    line.session.foreign().map(Foreign::name).or(heard).or(foreign)
+}
+
+/// The voice in each band that was embedded; none when the engine failed.
+fn voices(outcome: &EmbedOutcome) -> Vec<Voice> {
+    let (Ok(net_speech_ms), Ok(made)) = (u32::try_from(outcome.job.frames * 10), outcome.result) else {
+        return Vec::new();
+    };
+    [(Band::Narrow, made.narrow), (Band::Wide, made.wide)]
+        .into_iter()
+        .filter_map(|(band, embedding)| Some(Voice { embedding: Pii::new(embedding?), band, net_speech_ms }))
+        .collect()
 }

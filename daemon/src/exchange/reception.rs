@@ -71,6 +71,7 @@ impl Exchange {
         let defaults = AgentConfig::default();
         SipConfig {
             listen: config.sip.listen.clone(),
+            tls: config.sip.tls_files(),
             agent: AgentConfig {
                 peers: Peers::new(networks),
                 product: config.sip.user_agent.clone(),

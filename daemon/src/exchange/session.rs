@@ -1,11 +1,12 @@
 //! The media session of a call: what was offered and answered, which stream is whose.
 
 use crate::config::Peer;
+use crate::engine::codec::Foreign;
 use crate::engine::{CallSlot, Engine, EngineError, MediaSource, StreamId, StreamRole};
 use crate::pii::Pii;
 use crate::sip::agent::Reply;
 use crate::sip::message::Request;
-use crate::sip::offer_answer::{Leg, MediaPlan, Negotiation, Refusal, Told};
+use crate::sip::offer_answer::{KeySeed, Leg, MediaPlan, Negotiation, Refusal, SrtpRule, Told};
 use crate::sip::siprec::{Bodies, CallerChoice, CallerRule, choose_caller};
 use crate::verdict::Reason;
 use crate::wire::multipart::MultipartError;
@@ -31,6 +32,9 @@ pub(super) enum Failure {
     /// Nothing offered can be heard.
     #[error("{0}")]
     Refused(#[from] Refusal),
+    /// The system gives no randomness for keys.
+    #[error("the system gives no random numbers")]
+    NoRandomness,
     /// No slot or no port is free.
     #[error("{0}")]
     Engine(#[from] EngineError),
@@ -44,7 +48,8 @@ impl Failure {
             Self::Multipart(_) => "bad-multipart",
             Self::Sdp(_) => "bad-sdp",
             Self::NoOffer => "no-offer",
-            Self::Refused(_) => "no-codec",
+            Self::Refused(refusal) => refusal.word(),
+            Self::NoRandomness => "no-randomness",
             Self::Engine(EngineError::PoolFull(_)) => "full",
             Self::Engine(_) => "no-port",
         }
@@ -55,7 +60,7 @@ impl Failure {
         match self {
             Self::NotHere => Reply::new(404),
             Self::Refused(refusal) => Reply::new(Refusal::STATUS).header("Warning", &refusal.warning()),
-            Self::Engine(_) => Reply::new(503).header("Retry-After", "5"),
+            Self::Engine(_) | Self::NoRandomness => Reply::new(503).header("Retry-After", "5"),
             fault => Reply { reason: Some(format!("Bad Request ({fault})")), ..Reply::new(400) },
         }
     }
@@ -107,7 +112,10 @@ pub(super) struct Session {
     caller: Result<CallerChoice, Reason>,
     /// Whether the caller's line offers a codec that we decode.
     decodable: bool,
+    /// The codec of a caller's line that offers none.
+    foreign: Option<Foreign>,
     peer: IpAddr,
+    srtp: SrtpRule,
 }
 
 impl Session {
@@ -123,17 +131,20 @@ impl Session {
         if leg == Leg::Plain && media_user.is_some_and(|user| !is_user(request, user)) {
             return Err(Failure::NotHere);
         }
+        let seed = KeySeed::random().ok_or(Failure::NoRandomness)?;
         // Nothing is analysed until it is known that the caller did not opt out.
         let slot = engine.open_call(false)?;
         let mut session = Self {
             slot,
             leg,
-            told: Told::new(session_id()),
+            told: Told::new(session_id(), seed),
             streams: Vec::new(),
             recording: None,
             caller: Err(Reason::CallerUnknown),
             decodable: true,
+            foreign: None,
             peer: arrival.from,
+            srtp: arrival.peer.srtp,
         };
         match session.negotiate(engine, &bodies, arrival) {
             Ok(answer) => Ok((session, answer)),
@@ -167,7 +178,7 @@ impl Session {
 
     /// Applies the answer to an offer of ours, which came with the ACK.
     pub(super) fn answered(&mut self, engine: &Engine, sdp: &[u8]) -> Result<(), Failure> {
-        let plans = self.told.accept(&Description::parse(sdp)?)?;
+        let plans = self.told.accept(&Description::parse(sdp)?, self.srtp)?;
         self.apply(engine, &plans, &CallerRule::Auto)
     }
 
@@ -185,6 +196,11 @@ impl Session {
     pub(super) fn obstacle(&self) -> Option<Reason> {
         let undecodable = (!self.decodable).then_some(Reason::UnsupportedCodec);
         self.caller.as_ref().err().copied().or(undecodable)
+    }
+
+    /// The codec of a caller's line that offers none that we decode.
+    pub(super) fn foreign(&self) -> Option<Foreign> {
+        self.foreign
     }
 
     /// Address of the caller in the metadata.
@@ -207,7 +223,7 @@ impl Session {
         let newer = bodies.metadata.and_then(metadata);
         let Some(sdp) = bodies.sdp else { return self.offer(engine, arrival) };
         let offer = Description::parse(sdp)?;
-        let negotiation = Negotiation::new(&offer, self.leg)?;
+        let negotiation = Negotiation::new(&offer, self.leg, self.srtp)?;
         let ports = negotiation.accepted().iter().map(|&m_line| self.port(engine, m_line, local));
         let ports: Vec<u16> = ports.collect::<Result<_, _>>()?;
         self.learn(newer);
@@ -230,7 +246,7 @@ impl Session {
             return Err(Failure::NoOffer);
         }
         let port = self.port(engine, 0, arrival.local)?;
-        Ok(self.told.offer(arrival.advertised, port))
+        Ok(self.told.offer(arrival.advertised, port, self.srtp))
     }
 
     /// Port of a line: the one it has, or a new one.
@@ -254,6 +270,7 @@ impl Session {
             let plan = plans.iter().find(|plan| plan.m_line == stream.m_line);
             if caller == Some(stream.m_line) {
                 self.decodable = plan.is_none_or(|plan| plan.codec.is_some());
+                self.foreign = plan.and_then(|plan| plan.foreign);
             }
             let role = if caller == Some(stream.m_line) { StreamRole::Caller } else { StreamRole::Other };
             engine.set_role(stream.id, role)?;
@@ -277,6 +294,7 @@ fn source(plan: Option<&MediaPlan>, peer: IpAddr) -> MediaSource {
         peer,
         payloads: plan.map(|plan| plan.payloads.clone()).unwrap_or_default(),
         sending: plan.is_some_and(|plan| plan.sending),
+        crypto: plan.and_then(|plan| plan.crypto.clone()),
     }
 }
 

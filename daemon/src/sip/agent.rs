@@ -468,12 +468,13 @@ impl Agent {
     }
 }
 
-/// Where an answer goes: over TCP along the connection, or to a new one at the port of the Via once that is
+/// Where an answer goes: over TCP and TLS along the connection, over TCP also to a new one at the port of the Via once that is
 /// closed; over UDP as [`Via::answer_to`] says.
 fn answer_flow(flow: Flow, via: &Via) -> Flow {
     let remote = match flow.transport {
         Transport::Udp => via.answer_to(flow.remote),
         Transport::Tcp => SocketAddr::new(flow.remote.ip(), via.port.unwrap_or(super::uri::DEFAULT_PORT)),
+        Transport::Tls => flow.remote,
     };
     Flow { remote, ..flow }
 }

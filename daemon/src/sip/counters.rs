@@ -45,4 +45,6 @@ pub struct SipCounters {
     pub send_failures: Counter,
     /// Connections refused because all are in use.
     pub refused_connections: Counter,
+    /// TLS handshakes that failed.
+    pub failed_handshakes: Counter,
 }

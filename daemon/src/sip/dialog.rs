@@ -5,7 +5,7 @@ use super::message::{Builder, MessageError, Method, NameAddr, Request};
 use super::peers::Peers;
 use super::session::SessionTimer;
 use super::transaction::Resend;
-use super::uri::Uri;
+use super::uri::{Scheme, Uri};
 use std::fmt;
 use std::time::Instant;
 
@@ -77,6 +77,8 @@ pub struct Dialog {
     pub session: Option<SessionTimer>,
     /// Whether the peer takes UPDATE.
     pub takes_update: bool,
+    /// Whether the INVITE went to a `sips:` URI, so that our Contact must be one (section 12.1.1).
+    pub secure: bool,
     local: String,
     remote: String,
     route_set: Vec<NameAddr>,
@@ -112,6 +114,7 @@ impl Dialog {
             hang_up: false,
             session: None,
             takes_update: invite.headers.lists_token("Allow", "UPDATE"),
+            secure: route_set.first().map_or(&invite.uri, |route| &route.uri).scheme() == Scheme::Sips,
             local: format!("{to};tag={local_tag}"),
             remote: invite.headers.get("From").unwrap_or_default().to_owned(),
             route_set,
@@ -172,9 +175,15 @@ impl Dialog {
     }
 
     /// Where our requests go: to the first route or else the target, if that is the address of a configured peer;
-    /// else back the way the INVITE came. Names are not resolved, peers behind a NAT not believed.
+    /// else back the way the INVITE came. Names are not resolved, peers behind a NAT not believed. What came by TLS goes
+    /// back along its connection.
     pub fn next_hop(&self, peers: &Peers) -> Flow {
         let uri = self.route_set.first().map_or(&self.target, |route| &route.uri);
+        let transport = uri.params().value("transport").map(str::to_ascii_lowercase);
+        let secure = uri.scheme() == Scheme::Sips || transport.as_deref() == Some("tls");
+        if secure || self.flow.transport == Transport::Tls {
+            return self.flow;
+        }
         let address = uri.socket_addr().filter(|address| {
             let reachable = !(self.behind_nat && self.route_set.is_empty());
             reachable && peers.allow(address.ip()) && address.is_ipv4() == self.flow.local.is_ipv4()
@@ -182,7 +191,7 @@ impl Dialog {
         let Some(remote) = address else {
             return self.flow;
         };
-        match (uri.params().value("transport").map(str::to_ascii_lowercase).as_deref(), self.flow.transport) {
+        match (transport.as_deref(), self.flow.transport) {
             (Some("tcp"), Transport::Udp) => {
                 Flow { transport: Transport::Tcp, remote, connection: None, ..self.flow }
             }
@@ -292,6 +301,18 @@ mod tests {
         let routed = hop("Contact: <sip:gw@203.0.113.1>\r\nRecord-Route: <sip:192.0.2.5:5080;lr>\r\n");
         assert_eq!(routed.remote, "192.0.2.5:5080".parse().unwrap());
         assert_eq!(hop("Contact: <sip:gw@192.0.2.8;transport=TCP>\r\n").transport, Transport::Tcp);
+        assert_eq!(hop("Contact: <sips:gw@192.0.2.8>\r\n"), flow(), "never in the clear to a secure place");
+        let secured = Flow { transport: Transport::Tls, connection: Some(ConnectionId(1)), ..flow() };
+        for contact in
+            ["sip:gw@192.0.2.8;transport=tcp", "sips:gw@192.0.2.8:5070", "sip:gw@192.0.2.8;transport=tls"]
+        {
+            let invite = invite(&format!("Contact: <{contact}>\r\n"));
+            assert_eq!(
+                Dialog::from_invite(&invite, "ours", secured).unwrap().next_hop(&peers),
+                secured,
+                "{contact}"
+            );
+        }
 
         let mut natted = invite("Contact: <sip:gw@192.0.2.8>\r\n");
         natted.stamp("192.0.2.99:1024".parse().unwrap());

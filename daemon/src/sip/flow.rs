@@ -10,12 +10,14 @@ pub enum Transport {
     Udp,
     /// A stream, which needs none.
     Tcp,
+    /// TLS over a stream.
+    Tls,
 }
 
 impl Transport {
     /// Whether the transport itself sees to delivery.
     pub const fn is_reliable(self) -> bool {
-        matches!(self, Self::Tcp)
+        !matches!(self, Self::Udp)
     }
 
     /// As a Via writes it.
@@ -23,6 +25,7 @@ impl Transport {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
         }
     }
 }
@@ -33,13 +36,14 @@ impl fmt::Display for Transport {
     }
 }
 
-/// Number of a TCP connection; never used twice.
+/// Number of a TCP or TLS connection; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionId(pub u64);
 
-/// Two ends and, over TCP, the connection between them.
+/// Two ends and, over TCP and TLS, the connection between them.
 ///
-/// For a message to send, an open `connection` comes first; without one, TCP connects to `remote`.
+/// For a message to send, an open `connection` comes first; without one, TCP connects to `remote`. Over TLS nothing is sent
+/// then: we make no connections of our own, and nothing that came by TLS goes out in the clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Flow {
     /// What carries it.
@@ -48,6 +52,6 @@ pub struct Flow {
     pub local: SocketAddr,
     /// The other end.
     pub remote: SocketAddr,
-    /// The connection, over TCP.
+    /// The connection, over TCP and TLS.
     pub connection: Option<ConnectionId>,
 }

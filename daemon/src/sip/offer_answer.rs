@@ -1,18 +1,20 @@
 //! Offer and answer (RFC 3264), as one that only listens.
 //!
-//! A plain leg gets one codec. A recording session gets the whole offered payload list back, telephone-event
-//! included: rtpengine hangs up on an answer that drops one. What we decode is moved to the front of it, so
-//! that a client which could send either sends that. Hold shows in the direction alone, never in the version
+//! A plain leg gets one codec, the first of the offer that we decode. A recording session gets the whole offered
+//! payload list back, telephone-event included: rtpengine hangs up on an answer that drops one. What we decode is
+//! moved to the front of it, so that a client which could send either sends that; where nothing is decoded, the session
+//! is taken all the same, since the recording client's call must not suffer. Hold shows in the direction alone, never in the version
 //! of `o=`.
 
-use crate::engine::codec::{Codec, Payload, PayloadMap};
-use crate::wire::sdp::{Description, Format, Media, Transport, Written, WrittenMedia};
-use std::net::{IpAddr, SocketAddr};
+mod security;
 
-/// The codecs that an answer may choose; how they decode is known to [`crate::engine::codec`].
-const DECODED: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
-/// RTP clock of all of them, and of the telephone-events beside them.
-const CLOCK_HZ: u32 = 8000;
+pub use security::{KeySeed, SrtpRule};
+
+use crate::engine::codec::{Codec, Foreign, Payload, PayloadMap};
+use crate::wire::sdp::{Crypto, Description, Format, Media, Written, WrittenMedia};
+use security::{Keys, security};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 
 /// What kind of session is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +32,28 @@ pub enum Refusal {
     #[error("the offer has no audio over RTP")]
     NoAudio,
     /// Audio, but of codecs that we do not decode.
-    #[error("no offered codec is decoded here; offer PCMU or PCMA at 8000 Hz")]
+    #[error(
+        "no offered codec is decoded here; offer PCMU, PCMA, G722, opus, GSM, or L16 at 8000 or 16000 Hz, in mono"
+    )]
     NoCodec,
-    /// Only SRTP.
-    #[error("SRTP is not supported; offer RTP/AVP")]
-    Srtp,
+    /// SRTP with keys by DTLS alone.
+    #[error("SRTP with keys by DTLS is not supported; offer a=crypto (SDES) or RTP/AVP")]
+    Dtls,
+    /// SRTP without any keys.
+    #[error("SRTP is offered without a=crypto; offer it or RTP/AVP")]
+    NoKeys,
+    /// SRTP, but with nothing that we can do.
+    #[error(
+        "no offered a=crypto can be used; offer one key of AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32, \
+         AEAD_AES_128_GCM or AEAD_AES_256_GCM"
+    )]
+    NoSuite,
+    /// SRTP, which is switched off for the peer.
+    #[error("SRTP is switched off for this peer (srtp = refuse); offer RTP/AVP")]
+    SrtpRefused,
+    /// RTP in the clear, which the peer must not use.
+    #[error("this peer must use SRTP (srtp = require); offer RTP/SAVP with a=crypto")]
+    SrtpRequired,
 }
 
 impl Refusal {
@@ -44,11 +63,19 @@ impl Refusal {
     /// Value of the `Warning` header (RFC 3261 section 20.43).
     pub fn warning(self) -> String {
         let code = match self {
-            Self::Srtp => 302,
             Self::NoAudio => 304,
             Self::NoCodec => 305,
+            _ => 302,
         };
         format!("{code} vouch \"{self}\"")
+    }
+
+    /// Word for metrics and logs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::NoAudio | Self::NoCodec => "no-codec",
+            _ => "srtp",
+        }
     }
 }
 
@@ -57,13 +84,14 @@ impl Refusal {
 pub struct Told {
     session_id: u64,
     last: Option<Written>,
+    keys: Keys,
 }
 
 impl Told {
     /// Nothing told yet. `session_id` stays with the dialog; below 2^63, since peers read it as a signed
-    /// number.
-    pub const fn new(session_id: u64) -> Self {
-        Self { session_id: session_id >> 1, last: None }
+    /// number. Our keys for SRTP are made from `seed`.
+    pub const fn new(session_id: u64, seed: KeySeed) -> Self {
+        Self { session_id: session_id >> 1, last: None, keys: Keys::new(seed) }
     }
 
     /// The description to send: its version grows where it says something new (RFC 3264 section 8).
@@ -77,27 +105,33 @@ impl Told {
     }
 
     /// An offer of ours, for an INVITE that came without one: what was told last, or one audio line on
-    /// `port`.
-    pub fn offer(&mut self, address: IpAddr, port: u16) -> String {
+    /// `port`, secured where the peer must be.
+    pub fn offer(&mut self, address: IpAddr, port: u16, rule: SrtpRule) -> String {
         match &self.last {
             Some(last) => last.to_string(),
-            None => self.tell(address, vec![first_offer(port)]),
+            None => {
+                let keys = if rule == SrtpRule::Require { self.keys.offer(0) } else { Vec::new() };
+                self.tell(address, vec![first_offer(port, keys)])
+            }
         }
     }
 
     /// Reads the answer to [`Told::offer`]: one plan for each line that is in use on both sides.
     ///
     /// # Errors
-    /// [`Refusal::NoAudio`] when the answer leaves no line in use, and [`Refusal::NoCodec`] when none is
-    /// decoded.
-    pub fn accept(&self, answer: &Description) -> Result<Vec<MediaPlan>, Refusal> {
+    /// [`Refusal::NoAudio`] when the answer leaves no line in use, [`Refusal::NoCodec`] when none is
+    /// decoded, and that of a line whose keys cannot be used.
+    pub fn accept(&self, answer: &Description, rule: SrtpRule) -> Result<Vec<MediaPlan>, Refusal> {
         let ours = self.last.iter().flat_map(|last| &last.media);
-        let plans: Vec<_> = ours
+        let in_use = ours
             .zip(&answer.media)
             .enumerate()
-            .filter(|(_, (ours, theirs))| ours.port != 0 && theirs.is_active_audio())
-            .map(|(m_line, (ours, theirs))| MediaPlan::of(theirs, m_line, ours.port))
-            .collect();
+            .filter(|(_, (ours, theirs))| ours.port != 0 && theirs.is_active_audio());
+        let plans = in_use.map(|(m_line, (ours, theirs))| {
+            let crypto = security(theirs, rule)?;
+            Ok(MediaPlan::of(theirs, m_line, ours.port, crypto))
+        });
+        let plans: Vec<MediaPlan> = plans.collect::<Result<_, Refusal>>()?;
         if plans.is_empty() {
             return Err(Refusal::NoAudio);
         }
@@ -123,6 +157,8 @@ pub struct MediaPlan {
     pub payloads: PayloadMap,
     /// First codec of the line that we decode; `None` when it has none.
     pub codec: Option<Codec>,
+    /// First codec of a line that has none which we decode.
+    pub foreign: Option<Foreign>,
     /// Payload type of telephone-events.
     pub telephone_event: Option<u8>,
     /// Payload type of comfort noise.
@@ -131,19 +167,23 @@ pub struct MediaPlan {
     pub ptime_ms: Option<u16>,
     /// Whether the peer sends; otherwise the line is on hold.
     pub sending: bool,
+    /// The peer's key, where the line is SRTP.
+    pub crypto: Option<Crypto>,
 }
 
 impl MediaPlan {
-    fn of(media: &Media, m_line: usize, local_port: u16) -> Self {
+    fn of(media: &Media, m_line: usize, local_port: u16, crypto: Option<&Crypto>) -> Self {
         let mut payloads = PayloadMap::default();
         for format in &media.payloads {
             payloads.set(format.number, meaning(format));
         }
-        // Events of the audio's own clock before those of another (RFC 4733 section 2.1 wants the same
-        // clock).
-        let first = |wanted: Payload| {
-            let found = media.payloads.iter().filter(|it| meaning(it) == wanted);
-            found.min_by_key(|it| it.clock_rate != CLOCK_HZ).map(|it| it.number)
+        let codec = media.payloads.iter().find_map(decoded);
+        let foreign = || media.payloads.iter().find_map(|format| Foreign::of(&format.encoding));
+        // Those of the audio's own clock before those of another (RFC 4733 section 2.1 wants the same clock).
+        let clock_hz = codec.map(Codec::clock_hz);
+        let first = |wanted: fn(&Payload) -> bool| {
+            let found = media.payloads.iter().filter(|it| wanted(&meaning(it)));
+            found.min_by_key(|it| Some(it.clock_rate) != clock_hz).map(|it| it.number)
         };
         Self {
             m_line,
@@ -152,17 +192,19 @@ impl MediaPlan {
             remote: media.rtp_address(),
             remote_rtcp: media.rtcp_address(),
             payloads,
-            codec: media.payloads.iter().find_map(decoded),
-            telephone_event: first(Payload::TelephoneEvent),
-            comfort_noise: first(Payload::ComfortNoise),
+            codec,
+            foreign: if codec.is_none() { foreign() } else { None },
+            telephone_event: first(|it| matches!(it, Payload::TelephoneEvent { .. })),
+            comfort_noise: first(|it| *it == Payload::ComfortNoise),
             ptime_ms: media.ptime_ms,
             sending: media.direction.sends(),
+            crypto: crypto.cloned(),
         }
     }
 }
 
-/// An answer, and what it means for the media.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An answer, and what it means for the media. Its `Debug` leaves the text out, which may hold keys.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
     /// Text of the description.
     pub sdp: String,
@@ -170,11 +212,18 @@ pub struct Answer {
     pub plans: Vec<MediaPlan>,
 }
 
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answer({} bytes, {:?})", self.sdp.len(), self.plans)
+    }
+}
+
 /// An offer that can be answered.
 #[derive(Clone, Debug)]
 pub struct Negotiation<'a> {
     offer: &'a Description,
     leg: Leg,
+    rule: SrtpRule,
     accepted: Vec<usize>,
 }
 
@@ -186,27 +235,27 @@ impl<'a> Negotiation<'a> {
     ///
     /// # Errors
     /// [`Refusal`] when nothing offered can be heard.
-    pub fn new(offer: &'a Description, leg: Leg) -> Result<Self, Refusal> {
+    pub fn new(offer: &'a Description, leg: Leg, rule: SrtpRule) -> Result<Self, Refusal> {
         let is_decoded = |line: &usize| offer.media[*line].payloads.iter().any(|it| decoded(it).is_some());
         let audio = || offer.media.iter().enumerate().filter(|(_, media)| media.is_active_audio());
-        let over =
-            |wanted| audio().filter(move |(_, media)| media.transport() == wanted).map(|(line, _)| line);
-        let mut accepted: Vec<usize> = over(Transport::Rtp).collect();
-        let any_decoded = accepted.iter().any(is_decoded);
+        let mut accepted: Vec<usize> =
+            audio().filter(|(_, media)| security(media, rule).is_ok()).map(|(line, _)| line).collect();
+        if leg == Leg::Plain && !accepted.is_empty() && !accepted.iter().any(is_decoded) {
+            return Err(Refusal::NoCodec);
+        }
         if leg == Leg::Plain {
             accepted.retain(is_decoded);
             accepted.truncate(1);
         }
-        if any_decoded {
-            return Ok(Self { offer, leg, accepted });
-        }
         let no_audio_is_fine = leg == Leg::Siprec || offer.media.iter().any(|media| media.kind == "audio");
+        let refusals = || audio().filter_map(|(_, media)| security(media, rule).err());
         match audio().next() {
-            None if no_audio_is_fine => Ok(Self { offer, leg, accepted }),
-            None => Err(Refusal::NoAudio),
-            Some(_) if over(Transport::Rtp).next().is_some() => Err(Refusal::NoCodec),
-            Some(_) if over(Transport::Srtp).next().is_some() => Err(Refusal::Srtp),
-            Some(_) => Err(Refusal::NoAudio),
+            None if !no_audio_is_fine => Err(Refusal::NoAudio),
+            // Of several lines that cannot be taken, one that says what to change.
+            Some(_) if accepted.is_empty() => {
+                Err(refusals().find(|it| *it != Refusal::NoAudio).unwrap_or(Refusal::NoAudio))
+            }
+            _ => Ok(Self { offer, leg, rule, accepted }),
         }
     }
 
@@ -225,10 +274,11 @@ impl<'a> Negotiation<'a> {
         let mut plans = Vec::with_capacity(self.accepted.len());
         let mut lines = Vec::with_capacity(self.offer.media.len());
         for (m_line, media) in self.offer.media.iter().enumerate() {
-            lines.push(match port_of(m_line) {
-                Some(port) => {
-                    plans.push(MediaPlan::of(media, m_line, port));
-                    accepted_line(media, port, self.leg)
+            lines.push(match port_of(m_line).zip(security(media, self.rule).ok()) {
+                Some((port, crypto)) => {
+                    plans.push(MediaPlan::of(media, m_line, port, crypto));
+                    let ours = crypto.and_then(|theirs| told.keys.answer(m_line, theirs));
+                    accepted_line(media, port, self.leg, ours)
                 }
                 None => refused_line(media),
             });
@@ -241,14 +291,17 @@ impl<'a> Negotiation<'a> {
 fn meaning(format: &Format) -> Payload {
     let named = |name: &str| format.encoding.eq_ignore_ascii_case(name);
     if named("telephone-event") {
-        return Payload::TelephoneEvent;
+        // Without a rate it is that of the telephone.
+        let clock_khz = u8::try_from(format.clock_rate / 1000).unwrap_or(u8::MAX);
+        return Payload::TelephoneEvent { clock_khz: if clock_khz == 0 { 8 } else { clock_khz } };
     }
     if named("CN") {
         return Payload::ComfortNoise;
     }
-    // A rate of 0 is an rtpmap that names none, which can only mean the codec's own.
-    let fits = matches!(format.clock_rate, 0 | CLOCK_HZ) && format.channels == 1;
-    DECODED.into_iter().find(|codec| fits && named(codec.name())).map_or(Payload::Unknown, Payload::Audio)
+    match Codec::of(&format.encoding, format.clock_rate, format.channels) {
+        Some(codec) => Payload::Audio(codec),
+        None => Foreign::of(&format.encoding).map_or(Payload::Unknown, Payload::Foreign),
+    }
 }
 
 fn decoded(format: &Format) -> Option<Codec> {
@@ -259,21 +312,26 @@ fn decoded(format: &Format) -> Option<Codec> {
 }
 
 /// The formats of an accepted line: those of a plain leg are the first codec that we decode and the
-/// telephone-events of its clock; those of a recording session are all, what we decode first.
+/// telephone-events of its clock, or of any where none has that; those of a recording session are all, what we decode first.
 fn answered_formats(media: &Media, leg: Leg) -> Vec<&Format> {
     let audio = || media.payloads.iter().filter(|it| decoded(it).is_some());
     match leg {
         Leg::Plain => {
-            let is_event = |it: &&Format| meaning(it) == Payload::TelephoneEvent && it.clock_rate == CLOCK_HZ;
-            audio().take(1).chain(media.payloads.iter().filter(is_event)).collect()
+            let clock_hz = audio().find_map(decoded).map(Codec::clock_hz);
+            let events =
+                || media.payloads.iter().filter(|it| matches!(meaning(it), Payload::TelephoneEvent { .. }));
+            let has_own = events().any(|it| Some(it.clock_rate) == clock_hz);
+            let events = events().filter(|it| !has_own || Some(it.clock_rate) == clock_hz);
+            audio().take(1).chain(events).collect()
         }
         Leg::Siprec => audio().chain(media.payloads.iter().filter(|it| decoded(it).is_none())).collect(),
     }
 }
 
-fn accepted_line(media: &Media, port: u16, leg: Leg) -> WrittenMedia {
+fn accepted_line(media: &Media, port: u16, leg: Leg, crypto: Option<String>) -> WrittenMedia {
     let formats = answered_formats(media, leg);
-    let mut attributes = Vec::with_capacity(2 * formats.len() + 3);
+    let mut attributes = Vec::with_capacity(2 * formats.len() + 4);
+    attributes.extend(crypto.map(|crypto| ("crypto", Some(crypto))));
     for format in &formats {
         let numbered = |value: &str| Some(format!("{} {value}", format.number));
         match &format.rtpmap {
@@ -309,20 +367,26 @@ fn refused_line(media: &Media) -> WrittenMedia {
     }
 }
 
-fn first_offer(port: u16) -> WrittenMedia {
+fn first_offer(port: u16, keys: Vec<String>) -> WrittenMedia {
     let attribute = |name, value: &str| (name, Some(value.to_owned()));
+    let protocol = if keys.is_empty() { "RTP/AVP" } else { "RTP/SAVP" };
+    let mut attributes: Vec<_> = keys.into_iter().map(|key| ("crypto", Some(key))).collect();
+    attributes.extend([
+        attribute("rtpmap", "0 PCMU/8000"),
+        attribute("rtpmap", "8 PCMA/8000"),
+        attribute("rtpmap", "9 G722/8000"),
+        attribute("rtpmap", "96 opus/48000/2"),
+        attribute("rtpmap", "3 GSM/8000"),
+        attribute("rtpmap", "101 telephone-event/8000"),
+        attribute("fmtp", "101 0-15"),
+        ("recvonly", None),
+    ]);
     WrittenMedia {
         kind: "audio".to_owned(),
         port,
-        protocol: "RTP/AVP".to_owned(),
-        formats: "0 8 101".to_owned(),
-        attributes: vec![
-            attribute("rtpmap", "0 PCMU/8000"),
-            attribute("rtpmap", "8 PCMA/8000"),
-            attribute("rtpmap", "101 telephone-event/8000"),
-            attribute("fmtp", "101 0-15"),
-            ("recvonly", None),
-        ],
+        protocol: protocol.to_owned(),
+        formats: "0 8 9 96 3 101".to_owned(),
+        attributes,
     }
 }
 

@@ -5,7 +5,10 @@ mod sipp;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod udp;
+
+pub use tls::{TlsError, TlsFiles};
 
 use super::agent::{Agent, AgentConfig, CommandError, Event, Output, Reply, RequestKey};
 use super::counters::SipCounters;
@@ -45,14 +48,14 @@ impl fmt::Display for Listen {
     }
 }
 
-/// Bounds of TCP connections.
+/// Bounds of TCP and TLS connections, together.
 #[derive(Clone, Copy, Debug)]
 pub struct TcpLimits {
     /// Most connections of configured peers at once.
     pub max_connections: usize,
     /// A connection without traffic is closed after this.
     pub idle: Duration,
-    /// A message that began must be complete within this, and one of ours written.
+    /// A message that began must be complete within this, and one of ours written; and a TLS handshake.
     pub message_within: Duration,
 }
 
@@ -67,8 +70,10 @@ impl Default for TcpLimits {
 pub struct SipConfig {
     /// Where to listen.
     pub listen: Vec<Listen>,
-    /// Bounds of TCP connections.
+    /// Bounds of TCP and TLS connections.
     pub tcp: TcpLimits,
+    /// Certificates, which listening by TLS needs.
+    pub tls: Option<TlsFiles>,
     /// The agent's own.
     pub agent: AgentConfig,
 }
@@ -155,7 +160,9 @@ pub async fn start(config: SipConfig) -> Result<Sip, StartError> {
     for listen in config.listen {
         let bound = match listen.transport {
             Transport::Udp => udp.listen(listen.address, inbound_in.clone()),
-            Transport::Tcp => tcp.listen(listen.address),
+            Transport::Tcp => tcp.listen(listen.address, None),
+            Transport::Tls => certificates(config.tls.as_ref())
+                .and_then(|certificates| tcp.listen(listen.address, Some(certificates))),
         };
         let address = bound.map_err(|source| StartError { listen, source })?;
         listening.push(Listen { address, ..listen });
@@ -165,6 +172,12 @@ pub async fn start(config: SipConfig) -> Result<Sip, StartError> {
     let task = tokio::spawn(shell.run(inbound, commands, events));
     let handle = SipHandle { commands: commands_in, counters };
     Ok(Sip { handle, events: events_out, listening, task })
+}
+
+/// The certificates of one listener.
+fn certificates(files: Option<&TlsFiles>) -> io::Result<Arc<tls::Certificates>> {
+    let files = files.ok_or_else(|| io::Error::other("no certificate is configured"))?;
+    tls::Certificates::load(files.clone()).map(Arc::new).map_err(io::Error::other)
 }
 
 /// What the readers give to the agent's task.
@@ -249,7 +262,7 @@ impl Shell {
     async fn send(&mut self, flow: Flow, bytes: Wire) {
         let sent = match flow.transport {
             Transport::Udp => self.udp.send(flow, &bytes).await,
-            Transport::Tcp => self.tcp.send(flow, bytes),
+            Transport::Tcp | Transport::Tls => self.tcp.send(flow, bytes),
         };
         if let Err(error) = sent {
             self.counters.send_failures.add();

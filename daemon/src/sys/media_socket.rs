@@ -31,10 +31,10 @@ pub struct Batch {
 }
 
 /// One datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Datagram<'a> {
-    /// What it holds.
-    pub bytes: &'a [u8],
+    /// What it holds; may be decrypted in place.
+    pub bytes: &'a mut [u8],
     /// Who sent it.
     pub from: SocketAddr,
     /// Whether it was longer than [`MAX_DATAGRAM`].
@@ -67,10 +67,10 @@ impl Batch {
     }
 
     /// The datagrams taken last, in the order in which they came.
-    pub fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
-        let taken = self.buffers.iter().zip(&self.taken).take(self.count);
+    pub fn datagrams(&mut self) -> impl Iterator<Item = Datagram<'_>> {
+        let taken = self.buffers.iter_mut().zip(&self.taken).take(self.count);
         taken.map(|(buffer, taken)| Datagram {
-            bytes: &buffer[..taken.length],
+            bytes: &mut buffer[..taken.length],
             from: taken.from,
             truncated: taken.truncated,
         })

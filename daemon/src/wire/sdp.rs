@@ -3,8 +3,10 @@
 //! The only module that knows `sdp-types`. Of an offer only the lines that Vouch uses can refuse it (`v=`,
 //! `c=`, `m=` and the attributes below); a broken subject, bandwidth or time is no reason to miss a call.
 
+mod crypto;
 mod read;
 
+pub use crypto::{Crypto, CryptoError};
 pub use read::{SdpError, Trouble};
 
 use sdp_types as engine;
@@ -121,8 +123,8 @@ pub struct Media {
     pub label: Option<String>,
     /// `a=ptime` in milliseconds.
     pub ptime_ms: Option<u16>,
-    /// Whether `a=crypto` (RFC 4568) offers keys.
-    pub has_crypto: bool,
+    /// The `a=crypto` lines (RFC 4568) in order; those that we cannot do with the cause.
+    pub crypto: Vec<Result<Crypto, CryptoError>>,
     /// Whether `a=fingerprint` (RFC 8122) offers DTLS.
     pub has_fingerprint: bool,
 }
@@ -156,8 +158,8 @@ impl Media {
     }
 }
 
-/// A description that we write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A description that we write. Its `Debug` leaves the lines out, which may hold keys.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Written {
     /// Session id of `o=`; stays the same for a dialog.
     pub session_id: u64,
@@ -169,8 +171,14 @@ pub struct Written {
     pub media: Vec<WrittenMedia>,
 }
 
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Written({} version {}, {} lines)", self.session_id, self.version, self.media.len())
+    }
+}
+
 /// An `m=` line that we write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct WrittenMedia {
     /// Media type.
     pub kind: String,

@@ -1,8 +1,9 @@
 //! A session recording client (RFC 7866): forks both parties of a call to vouchd, each as its own stream.
 
-use crate::line::{Faults, talk};
+use super::wire::Wire;
+use crate::line::{Faults, talk, talk_secured};
+use crate::srtp::Srtp;
 use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
 
 /// What a recording session carries.
 #[derive(Clone, Debug)]
@@ -20,24 +21,36 @@ pub struct Session<'a> {
 /// A recording client on loopback.
 #[derive(Debug)]
 pub struct Recorder {
-    socket: UdpSocket,
+    wire: Wire,
     server: SocketAddr,
     call_id: String,
     to_tag: String,
     /// CSeq of the last INVITE.
     number: u32,
     received: Vec<String>,
+    /// Keys of both streams, where they are SRTP.
+    keys: Option<[Srtp; 2]>,
 }
 
 impl Recorder {
     /// A client of the vouchd that listens on `port`.
     pub fn new(port: u16) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has ports");
-        socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a time above zero");
-        let local = socket.local_addr().expect("a bound socket has an address");
+        let server = SocketAddr::from(([127, 0, 0, 1], port));
+        Self::over(Wire::udp(server), server)
+    }
+
+    /// A client of the vouchd that listens for TLS on `port` and has the certificate `root`, in PEM.
+    pub fn secure(port: u16, root: &str) -> Self {
+        let server = SocketAddr::from(([127, 0, 0, 1], port));
+        Self::over(Wire::tls(server, root), server)
+    }
+
+    fn over(wire: Wire, server: SocketAddr) -> Self {
+        let local = wire.local();
         Self {
-            socket,
-            server: SocketAddr::from(([127, 0, 0, 1], port)),
+            wire,
+            server,
+            keys: None,
             call_id: format!("recording-{}-{}", std::process::id(), local.port()),
             to_tag: String::new(),
             number: 0,
@@ -63,6 +76,25 @@ impl Recorder {
         std::thread::scope(|parties| {
             parties.spawn(|| talk(&media[0], targets[0], session.caller, session.faults, 0xCA11));
             parties.spawn(|| talk(&media[1], targets[1], session.agent, session.faults, 0xA6E7));
+        });
+        self.hang_up();
+        answer
+    }
+
+    /// As [`Recorder::run`] over perfect lines, with SRTP: `offered` are the keys in the SDP, `used` those of the packets.
+    ///
+    /// # Panics
+    /// As [`Recorder::run`].
+    pub fn run_secured(&mut self, session: &Session<'_>, offered: [Srtp; 2], used: &[Srtp; 2]) -> String {
+        self.keys = Some(offered);
+        let media = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").expect("loopback has ports"));
+        let ports = [0, 1].map(|index: usize| media[index].local_addr().expect("bound above").port());
+        let answer = self.invite(session.speaker, ports);
+        assert!(answer.starts_with("SIP/2.0 200 "), "the session was refused: {answer}");
+        let targets = self.targets(&answer);
+        std::thread::scope(|parties| {
+            parties.spawn(|| talk_secured(&media[0], targets[0], session.caller, &used[0], 0xCA11));
+            parties.spawn(|| talk_secured(&media[1], targets[1], session.agent, &used[1], 0xA6E7));
         });
         self.hang_up();
         answer
@@ -112,7 +144,10 @@ impl Recorder {
     /// Sends an INVITE and gives its final response; requests of vouchd that come meanwhile are accepted.
     fn offer(&mut self, speaker: &str, ports: [u16; 2], direction: &str) -> String {
         self.number += 1;
-        let body = session_offer(speaker, ports, (&self.call_id, direction));
+        let mut body = session_offer(speaker, ports, (&self.call_id, direction));
+        if let Some(keys) = &self.keys {
+            body = secured(&body, keys);
+        }
         let headers = "Require: siprec\r\nContent-Type: multipart/mixed;boundary=part\r\n";
         self.send(self.number, "INVITE", headers, &body);
         let number = format!("{} INVITE", self.number);
@@ -151,16 +186,16 @@ impl Recorder {
         }
     }
 
-    fn accept(&self, request: &str) {
-        self.socket.send_to(accepted(request).as_bytes(), self.server).expect("loopback takes every packet");
+    fn accept(&mut self, request: &str) {
+        self.wire.send(&accepted(request));
     }
 
-    fn send(&self, number: u32, method: &str, headers: &str, body: &str) {
-        let local = self.socket.local_addr().expect("bound at the start");
+    fn send(&mut self, number: u32, method: &str, headers: &str, body: &str) {
+        let (local, transport) = (self.wire.local(), self.wire.name());
         let (server, call_id, to_tag, length) = (self.server, &self.call_id, &self.to_tag, body.len());
         let message = format!(
             "{method} sip:recorder@{server} SIP/2.0\r\n\
-             Via: SIP/2.0/UDP {local};branch=z9hG4bK{call_id}{number}{method}\r\n\
+             Via: SIP/2.0/{transport} {local};branch=z9hG4bK{call_id}{number}{method}\r\n\
              Max-Forwards: 70\r\n\
              From: <sip:src@{local}>;tag=src\r\n\
              To: <sip:recorder@{server}>{to_tag}\r\n\
@@ -171,13 +206,11 @@ impl Recorder {
              Recv-Info: voice-id\r\n\
              {headers}Content-Length: {length}\r\n\r\n{body}"
         );
-        self.socket.send_to(message.as_bytes(), self.server).expect("loopback takes every packet");
+        self.wire.send(&message);
     }
 
-    fn receive(&self) -> Option<String> {
-        let mut buffer = [0; 65_536];
-        let length = self.socket.recv(&mut buffer).ok()?;
-        Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    fn receive(&mut self) -> Option<String> {
+        self.wire.receive()
     }
 }
 
@@ -205,6 +238,16 @@ pub fn session_offer(speaker: &str, ports: [u16; 2], (call_id, direction): (&str
          --part\r\nContent-Type: application/rs-metadata+xml\r\nContent-Disposition: recording-session\r\n\r\n\
          {metadata}\r\n--part--\r\n"
     )
+}
+
+/// The same offer with both streams secured, a suite that nobody has before each key.
+fn secured(body: &str, keys: &[Srtp; 2]) -> String {
+    let with_key = |body: String, (key, label): (&Srtp, u32)| {
+        let line = format!("a=label:{label}\r\n");
+        let crypto = format!("a=crypto:9 F8_128_HMAC_SHA1_80 inline:AAAA\r\na=crypto:{}\r\n", key.offer());
+        body.replace(&line, &format!("{line}{crypto}"))
+    };
+    keys.iter().zip(1..).fold(body.replace("RTP/AVP", "RTP/SAVP"), with_key)
 }
 
 fn sdp(ports: [u16; 2], direction: &str) -> String {

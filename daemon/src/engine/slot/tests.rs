@@ -16,7 +16,7 @@ fn line() -> Line {
 }
 
 fn source(sending: bool) -> MediaSource {
-    MediaSource { signalled: None, peer: FROM.ip(), payloads: PayloadMap::default(), sending }
+    MediaSource { signalled: None, peer: FROM.ip(), payloads: PayloadMap::default(), sending, crypto: None }
 }
 
 /// An open call with two lines, the first of which is the caller's, and `frames` frames of speech.
@@ -41,7 +41,7 @@ fn packet(sequence: u16) -> Vec<u8> {
 }
 
 fn job(tag: u64, first: u64, frames: u64) -> EmbedJob {
-    EmbedJob { tag, first, frames, enrollment: false }
+    EmbedJob { tag, first, frames, enrollment: false, wide: false }
 }
 
 fn window() -> Box<[LogMel; MAX_FRAMES]> {
@@ -50,7 +50,7 @@ fn window() -> Box<[LogMel; MAX_FRAMES]> {
 
 fn outcome(started: &StartedJob) -> EmbedOutcome {
     let result = Err(EmbedFault::Refused(EmbedError::TooFewFrames));
-    EmbedOutcome { job: started.job, band: started.band, result }
+    EmbedOutcome { job: started.job, result }
 }
 
 #[test]
@@ -118,17 +118,17 @@ fn a_mark_is_told_once() {
 fn other_legs_holds_and_opted_out_callers_are_counted_and_not_heard() {
     let now = Instant::now();
     let mut call = call(0);
-    call.take_rtp(1, &packet(1), FROM, now);
+    call.take_rtp(1, &mut packet(1), FROM, now);
     call.set_source(0, source(false), now);
-    call.take_rtp(0, &packet(1), FROM, now);
+    call.take_rtp(0, &mut packet(1), FROM, now);
     call.set_source(0, source(true), now);
     call.set_analysed(false);
-    call.take_rtp(0, &packet(2), FROM, now);
+    call.take_rtp(0, &mut packet(2), FROM, now);
     let traffic = call.traffic();
     assert_eq!((traffic.packets, traffic.unheard), (3, 3));
     assert!(!call.is_waiting(), "the jitter buffer of the ear got nothing");
     call.set_analysed(true);
-    call.take_rtp(0, &packet(3), FROM, now);
+    call.take_rtp(0, &mut packet(3), FROM, now);
     assert!(call.is_waiting());
 }
 
@@ -139,7 +139,7 @@ fn switching_analysis_off_or_the_caller_over_forgets_what_was_held() {
         |call: &mut SlotState| call.set_role(1, StreamRole::Caller),
     ] {
         let mut call = call(1000);
-        call.take_rtp(0, &packet(1), FROM, Instant::now());
+        call.take_rtp(0, &mut packet(1), FROM, Instant::now());
         call.ask(job(1, 0, 500)).unwrap();
         forget(&mut call);
         assert_eq!(call.progress().net_speech_frames, 0);
@@ -161,7 +161,7 @@ fn closing_wipes_counts_and_changes_the_generation() {
     let (mut call, mut window) = (call(1000), window());
     let now = Instant::now();
     for sequence in [1, 1, 2] {
-        call.take_rtp(0, &packet(sequence), FROM, now);
+        call.take_rtp(0, &mut packet(sequence), FROM, now);
     }
     call.ask(job(1, 0, 500)).unwrap();
     let started = call.start_job(&mut window).unwrap();

@@ -18,7 +18,7 @@ impl Agent {
     pub fn ring(&mut self, dialog: DialogId, now: Instant) -> Result<(), CommandError> {
         let state = self.dialogs.get(&dialog).ok_or(CommandError::NoSuchDialog)?;
         let transaction = state.open_invite.ok_or(CommandError::NothingToAnswer)?;
-        let contact = self.contact(state.flow);
+        let contact = self.contact(state.flow, state.secure);
         let request = self.open_request(transaction).ok_or(CommandError::NothingToAnswer)?;
         if !request.headers.lists_token("Require", "100rel") {
             let mut reply = Reply::new(180).header("Contact", &contact);
@@ -80,8 +80,8 @@ impl Agent {
     fn refresh(&mut self, id: Option<DialogId>, request: &Request, reply: &mut Reply, now: Instant) {
         let Some((id, dialog)) = id.and_then(|id| Some((id, self.dialogs.get_mut(&id)?))) else { return };
         let timer = agree_on_timer(dialog, request);
-        let flow = dialog.flow;
-        reply.headers.push(("Contact".to_owned(), self.contact(flow)));
+        let (flow, secure) = (dialog.flow, dialog.secure);
+        reply.headers.push(("Contact".to_owned(), self.contact(flow, secure)));
         reply.headers.extend(timer);
         self.arm_session(id, now);
     }
@@ -118,12 +118,14 @@ impl Agent {
     }
 
     /// Our Contact on the way of `flow`.
-    pub(super) fn contact(&self, flow: Flow) -> String {
-        let transport = match flow.transport {
-            Transport::Udp => "",
-            Transport::Tcp => ";transport=tcp",
+    pub(super) fn contact(&self, flow: Flow, secure: bool) -> String {
+        let (scheme, transport) = match flow.transport {
+            _ if secure => ("sips", ""),
+            Transport::Udp => ("sip", ""),
+            Transport::Tcp => ("sip", ";transport=tcp"),
+            Transport::Tls => ("sip", ";transport=tls"),
         };
-        format!("<sip:{}@{}{transport}>", self.config.contact_user, flow.local)
+        format!("<{scheme}:{}@{}{transport}>", self.config.contact_user, flow.local)
     }
 
     fn capabilities(&self) -> Vec<(String, String)> {
@@ -148,8 +150,8 @@ impl Agent {
         let dialog = self.dialogs.get_mut(&id).ok_or(CommandError::NoSuchDialog)?;
         let timer = agree_on_timer(dialog, &request);
         let offered = request.body.is_empty() && reply.body.is_some();
-        let flow = dialog.flow;
-        headers.push(("Contact".to_owned(), self.contact(flow)));
+        let (flow, secure) = (dialog.flow, dialog.secure);
+        headers.push(("Contact".to_owned(), self.contact(flow, secure)));
         headers.extend(self.capabilities());
         headers.extend(timer);
         reply.headers.splice(0..0, headers);
@@ -199,7 +201,7 @@ impl Agent {
         if timer.we_refresh {
             let mut headers = timer.refresh_headers();
             if let Some(dialog) = self.dialogs.get(&id) {
-                headers.push(("Contact".to_owned(), self.contact(dialog.flow)));
+                headers.push(("Contact".to_owned(), self.contact(dialog.flow, dialog.secure)));
             }
             // The dialog is there, so the request goes out.
             let _ = self.request(id, Purpose::Refresh, (&headers, None), now);

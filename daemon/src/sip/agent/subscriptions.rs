@@ -77,7 +77,8 @@ impl Agent {
         // The state follows; where it does not, the end of an ended one is told without.
         self.timers.set(TimerKey::Subscription(id), Some(now + GIVE_UP));
         let mut reply = Reply::new(200);
-        reply.headers = self.granted(&wish, flow);
+        let secure = subscription.dialog.secure;
+        reply.headers = self.granted(&wish, flow, secure);
         let transaction = self.open_server(request, key, (flow, now), Some(id));
         self.send_reply(transaction, &reply, now);
         self.emit(Event::Resubscribed { subscription: id });
@@ -90,9 +91,9 @@ impl Agent {
         let subscription = id.and_then(|id| self.subscriptions.get_mut(&id));
         let Some(subscription) = subscription.filter(|_| reply.status < 300) else { return };
         subscription.admitted = true;
-        let flow = subscription.dialog.flow;
+        let (flow, secure) = (subscription.dialog.flow, subscription.dialog.secure);
         if let Ok(wish) = Wish::of(&request.headers) {
-            reply.headers.extend(self.granted(&wish, flow));
+            reply.headers.extend(self.granted(&wish, flow, secure));
         }
     }
 
@@ -147,9 +148,9 @@ impl Agent {
         }
     }
 
-    fn granted(&self, wish: &Wish, flow: Flow) -> Vec<(String, String)> {
+    fn granted(&self, wish: &Wish, flow: Flow, secure: bool) -> Vec<(String, String)> {
         vec![
-            ("Contact".to_owned(), self.contact(flow)),
+            ("Contact".to_owned(), self.contact(flow, secure)),
             ("Expires".to_owned(), wish.expires.to_string()),
             ("Allow-Events".to_owned(), EVENT_PACKAGE.to_owned()),
         ]

@@ -1,7 +1,7 @@
 //! Tests with bodies in the shape of each recording client, and over real ones where they are at hand.
 
 use super::*;
-use crate::sip::offer_answer::{Leg, Negotiation, Told};
+use crate::sip::offer_answer::{KeySeed, Leg, Negotiation, SrtpRule, Told};
 use crate::wire::sdp::Description;
 use proptest::prelude::*;
 use std::fmt::Write;
@@ -21,9 +21,9 @@ fn lines(labels: &[&str]) -> Vec<MediaPlan> {
 
 fn plans(sdp: &[u8]) -> Vec<MediaPlan> {
     let offer = Description::parse(sdp).unwrap();
-    let negotiation = Negotiation::new(&offer, Leg::Siprec).unwrap();
+    let negotiation = Negotiation::new(&offer, Leg::Siprec, SrtpRule::Accept).unwrap();
     let ports: Vec<u16> = (40000..).step_by(2).take(negotiation.accepted().len()).collect();
-    negotiation.answer("192.0.2.9".parse().unwrap(), &ports, &mut Told::new(2)).plans
+    negotiation.answer("192.0.2.9".parse().unwrap(), &ports, &mut Told::new(2, KeySeed::fixed())).plans
 }
 
 fn metadata(text: &str) -> Recording {
@@ -294,10 +294,10 @@ fn real_descriptions_are_answered() {
         for sdp in String::from_utf8_lossy(&body).split("__split_here__") {
             let offer = Description::parse(sdp.as_bytes()).unwrap();
             for leg in [Leg::Plain, Leg::Siprec] {
-                let answer = Negotiation::new(&offer, leg).unwrap().answer(
+                let answer = Negotiation::new(&offer, leg, SrtpRule::Accept).unwrap().answer(
                     "::1".parse().unwrap(),
                     &[40000],
-                    &mut Told::new(2),
+                    &mut Told::new(2, KeySeed::fixed()),
                 );
                 assert_eq!(answer.plans.len(), 1, "{name}");
                 assert!(answer.plans[0].remote.is_some() && answer.plans[0].codec.is_some(), "{name}");

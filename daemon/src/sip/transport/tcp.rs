@@ -1,10 +1,11 @@
-//! TCP: listeners, connections of peers, connections of our own.
+//! TCP and TLS: listeners, connections of peers, connections of our own. One way to serve a stream, whatever carries it.
 
 use super::super::counters::SipCounters;
 use super::super::flow::{ConnectionId, Flow, Transport};
 use super::super::message::Wire;
 use super::super::peers::Peers;
 use super::super::stream::{Framer, PONG, Piece};
+use super::tls::Certificates;
 use super::udp::LocalAddresses;
 use super::{Inbound, TcpLimits};
 use nix::sys::socket::{setsockopt, sockopt};
@@ -14,11 +15,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::server::TlsStream;
 
 /// Connections that may wait for being accepted.
 const BACKLOG: u32 = 256;
@@ -33,7 +34,7 @@ const ERROR_PAUSE: Duration = Duration::from_millis(50);
 /// Room made for each read.
 const READ_SIZE: usize = 4096;
 
-/// All TCP connections.
+/// All TCP and TLS connections.
 #[derive(Debug)]
 pub(super) struct Connections {
     shared: Arc<Shared>,
@@ -72,8 +73,12 @@ impl Connections {
         Self { shared: Arc::new(shared), writers: HashMap::new(), dialled: HashMap::new() }
     }
 
-    /// Binds a listener and starts its task; gives the address it got.
-    pub(super) fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+    /// Binds a listener, of TLS where it has certificates, and starts its task; gives the address it got.
+    pub(super) fn listen(
+        &mut self,
+        address: SocketAddr,
+        certificates: Option<Arc<Certificates>>,
+    ) -> io::Result<SocketAddr> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?;
         if address.is_ipv6() {
@@ -82,7 +87,7 @@ impl Connections {
         socket.bind(address)?;
         let listener = socket.listen(BACKLOG)?;
         let local = listener.local_addr()?;
-        tokio::spawn(accept(listener, Arc::clone(&self.shared)));
+        tokio::spawn(accept(listener, Arc::clone(&self.shared), certificates));
         Ok(local)
     }
 
@@ -95,10 +100,14 @@ impl Connections {
         self.dialled.retain(|_, dialled| *dialled != id);
     }
 
-    /// Sends along the connection of `flow`, or the one we have to its remote end, or a new one.
+    /// Sends along the connection of `flow`; over TCP also along the one we have to its remote end, or a new one.
     pub(super) fn send(&mut self, flow: Flow, bytes: Wire) -> io::Result<()> {
         let id = flow.connection.filter(|id| self.writers.contains_key(id));
-        let id = id.or_else(|| self.dialled.get(&flow.remote).copied());
+        let id = match flow.transport {
+            // Nobody told us whose certificate a peer would show us.
+            Transport::Tls => Some(id.ok_or(io::ErrorKind::NotConnected)?),
+            _ => id.or_else(|| self.dialled.get(&flow.remote).copied()),
+        };
         let writer = match id.and_then(|id| self.writers.get(&id)) {
             Some(writer) => writer,
             None => self.dial(flow)?,
@@ -128,7 +137,7 @@ impl Shared {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>, certificates: Option<Arc<Certificates>>) {
     let mut locals = LocalAddresses::default();
     loop {
         let accepted = tokio::select! {
@@ -138,12 +147,17 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let (stream, remote) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::debug!(%error, "accepting a TCP connection failed");
+                tracing::debug!(%error, "accepting a connection failed");
                 tokio::time::sleep(ERROR_PAUSE).await;
                 continue;
             }
         };
         let known = shared.peers.allow(remote.ip());
+        if !known && certificates.is_some() {
+            // A 403 is not worth a handshake.
+            shared.counters.refused_peers.add();
+            continue;
+        }
         let places = if known { &shared.places } else { &shared.strangers };
         let Ok(permit) = Arc::clone(places).try_acquire_owned() else {
             let counters = &shared.counters;
@@ -158,14 +172,20 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let Ok(local) = local.map(|local| locals.towards(remote.ip(), local)) else {
             continue;
         };
-        let flow = Flow { transport: Transport::Tcp, local, remote, connection: Some(id) };
+        let transport = if certificates.is_some() { Transport::Tls } else { Transport::Tcp };
+        let flow = Flow { transport, local, remote, connection: Some(id) };
         let (writer, writes) = mpsc::channel(WRITE_QUEUE);
         if shared.inbound.send(Inbound::Opened { id, writer }).await.is_err() {
             return;
         }
-        let shared = Arc::clone(&shared);
+        let (shared, certificates) = (Arc::clone(&shared), certificates.clone());
         tokio::spawn(async move {
-            if known {
+            no_delay(&stream);
+            if let Some(certificates) = certificates {
+                if let Some(stream) = secured(&shared, &certificates, stream, flow).await {
+                    serve(&shared, stream, flow, writes).await;
+                }
+            } else if known {
                 serve(&shared, stream, flow, writes).await;
             } else {
                 // Time for one request and its 403.
@@ -184,7 +204,10 @@ async fn dial(
     (writes, permit): (mpsc::Receiver<Wire>, OwnedSemaphorePermit),
 ) {
     match timeout(shared.limits.message_within, TcpStream::connect(flow.remote)).await {
-        Ok(Ok(stream)) => serve(&shared, stream, Flow { connection: Some(id), ..flow }, writes).await,
+        Ok(Ok(stream)) => {
+            no_delay(&stream);
+            serve(&shared, stream, Flow { connection: Some(id), ..flow }, writes).await;
+        }
         Ok(Err(error)) => {
             shared.counters.send_failures.add();
             tracing::debug!(peer = %flow.remote, %error, "connecting failed");
@@ -198,11 +221,34 @@ async fn dial(
     drop(permit);
 }
 
-/// Reads and writes one connection until either side has had enough.
-async fn serve(shared: &Shared, stream: TcpStream, flow: Flow, mut writes: mpsc::Receiver<Wire>) {
-    // Small messages must not wait for each other; where this fails they merely do.
+/// Small messages must not wait for each other; where this fails they merely do.
+fn no_delay(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
-    let (mut reader, mut writer) = stream.into_split();
+}
+
+/// Shakes hands, within the time that a message has; nothing, counted, where that fails.
+async fn secured(
+    shared: &Shared,
+    certificates: &Certificates,
+    stream: TcpStream,
+    flow: Flow,
+) -> Option<TlsStream<TcpStream>> {
+    let cause = match timeout(shared.limits.message_within, certificates.acceptor().accept(stream)).await {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "it took too long".to_owned(),
+    };
+    shared.counters.failed_handshakes.add();
+    tracing::info!(peer = %flow.remote, cause, "a TLS handshake failed");
+    None
+}
+
+/// Reads and writes one connection until either side has had enough.
+async fn serve<S>(shared: &Shared, stream: S, flow: Flow, mut writes: mpsc::Receiver<Wire>)
+where
+    S: AsyncRead + AsyncWrite,
+{
+    let (mut reader, mut writer) = tokio::io::split(stream);
     let mut framer = Framer::default();
     let mut deadline = Instant::now() + shared.limits.idle;
     loop {
@@ -240,7 +286,7 @@ async fn serve(shared: &Shared, stream: TcpStream, flow: Flow, mut writes: mpsc:
 async fn deliver(
     shared: &Shared,
     framer: &mut Framer,
-    writer: &mut OwnedWriteHalf,
+    writer: &mut (impl AsyncWrite + Unpin),
     flow: Flow,
 ) -> Option<usize> {
     let mut delivered = 0;
@@ -262,16 +308,20 @@ async fn deliver(
     }
 }
 
-async fn write(shared: &Shared, writer: &mut OwnedWriteHalf, bytes: &[u8]) -> bool {
-    matches!(timeout(shared.limits.message_within, writer.write_all(bytes)).await, Ok(Ok(())))
+async fn write(shared: &Shared, writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> bool {
+    let written = async {
+        writer.write_all(bytes).await?;
+        writer.flush().await
+    };
+    matches!(timeout(shared.limits.message_within, written).await, Ok(Ok(())))
 }
 
 /// Writes what answers a broken stream, and reads on into nothing meanwhile: closing a socket with unread bytes
 /// would reset the connection and take the answer with it.
 async fn last_words(
     shared: &Shared,
-    reader: &mut OwnedReadHalf,
-    writer: &mut OwnedWriteHalf,
+    reader: &mut (impl AsyncRead + Unpin),
+    writer: &mut (impl AsyncWrite + Unpin),
     writes: &mut mpsc::Receiver<Wire>,
 ) {
     if let Ok(Some(bytes)) = timeout(LAST_WORDS, writes.recv()).await {

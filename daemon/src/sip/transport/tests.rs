@@ -3,19 +3,19 @@
 use super::*;
 use crate::sip::peers::Peers;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 /// Long enough for a loaded machine; no test waits it out unless it fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Starts the shell on free ports of the loopback, UDP and TCP, for the given peers.
 pub(super) async fn start_on(ip: &str, peers: &str) -> Sip {
     let address = SocketAddr::new(ip.parse().unwrap(), 0);
     let listen = [Transport::Udp, Transport::Tcp].map(|transport| Listen { transport, address }).to_vec();
     let agent = AgentConfig { peers: Peers::new([peers.parse().unwrap()]), ..AgentConfig::default() };
-    start(SipConfig { listen, agent, tcp: TcpLimits::default() }).await.unwrap()
+    start(SipConfig { listen, agent, ..SipConfig::default() }).await.unwrap()
 }
 
 /// An application that answers everything with 200, calls with `sdp`; it ends with the SIP part.
@@ -45,7 +45,7 @@ pub(super) fn accept_all(
     })
 }
 
-fn options(from: SocketAddr, number: u32) -> String {
+pub(super) fn options(from: SocketAddr, number: u32) -> String {
     format!(
         "OPTIONS sip:vouch@h SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{number};rport\r\n\
          From: <sip:gw@h>;tag=1\r\nTo: <sip:vouch@h>\r\nCall-ID: o{number}\r\nCSeq: 1 OPTIONS\r\n\
@@ -64,7 +64,7 @@ async fn ask_udp(ip: &str, to: SocketAddr) -> String {
 }
 
 /// Reads until `end` has come, or the connection ends.
-async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+pub(super) async fn read_until(stream: &mut (impl AsyncRead + Unpin), end: &str) -> String {
     let mut text = String::new();
     let mut buffer = [0; 4096];
     while !text.contains(end) {

@@ -1,6 +1,8 @@
 //! Reading: a tolerant first pass over the lines, then `sdp-types`, then our own types.
 
-use super::{Description, Direction, Format, MAX_FORMATS, MAX_LINES, MAX_MEDIA, MAX_SDP, Media, engine};
+use super::{
+    Crypto, Description, Direction, Format, MAX_FORMATS, MAX_LINES, MAX_MEDIA, MAX_SDP, Media, engine,
+};
 use sdp_types::ParserError;
 use std::net::IpAddr;
 use std::str;
@@ -70,10 +72,24 @@ const ATTRIBUTES: [&str; 11] = [
     "inactive",
 ];
 
+/// Most `a=crypto` lines of one `m=` line.
+const MAX_CRYPTO: usize = 32;
+
 /// Encodings of static payload types (RFC 3551 section 6, and 19, which older gateways use for comfort
 /// noise).
-const STATIC: [(u8, &str); 8] =
-    [(0, "PCMU"), (3, "GSM"), (4, "G723"), (8, "PCMA"), (9, "G722"), (13, "CN"), (18, "G729"), (19, "CN")];
+const STATIC: [(u8, &str); 11] = [
+    (0, "PCMU"),
+    (3, "GSM"),
+    (4, "G723"),
+    (5, "DVI4"),
+    (7, "LPC"),
+    (8, "PCMA"),
+    (9, "G722"),
+    (13, "CN"),
+    (15, "G728"),
+    (18, "G729"),
+    (19, "CN"),
+];
 
 /// Reads a description; see [`Description::parse`].
 pub(super) fn description(bytes: &[u8]) -> Result<Description, SdpError> {
@@ -83,8 +99,8 @@ pub(super) fn description(bytes: &[u8]) -> Result<Description, SdpError> {
     let session = engine::Session::parse(&used_lines(bytes)?).map_err(|error| refuse(&error))?;
     let direction = direction(&session.attributes).unwrap_or_default();
     let address = session.connection.as_ref().and_then(usable_address);
-    let keys = Keys::of(&session.attributes);
-    let media = session.medias.iter().map(|line| media(line, direction, address, keys)).collect();
+    let dtls = value(&session.attributes, "fingerprint").is_some();
+    let media = session.medias.iter().map(|line| media(line, direction, address, dtls)).collect();
     Ok(Description { media })
 }
 
@@ -136,29 +152,12 @@ fn is_used(attribute: &[u8]) -> bool {
         && str::from_utf8(attribute).is_ok()
 }
 
-/// Whether the description offers keys for SRTP.
-#[derive(Clone, Copy)]
-struct Keys {
-    crypto: bool,
-    fingerprint: bool,
-}
-
-impl Keys {
-    fn of(attributes: &[engine::Attribute]) -> Self {
-        Self {
-            crypto: value(attributes, "crypto").is_some(),
-            fingerprint: value(attributes, "fingerprint").is_some(),
-        }
-    }
-}
-
 fn media(
     line: &engine::Media,
     direction_above: Direction,
     address_above: Option<IpAddr>,
-    keys: Keys,
+    dtls_above: bool,
 ) -> Media {
-    let own = Keys::of(&line.attributes);
     let mut media = Media {
         kind: line.media.to_ascii_lowercase(),
         port: line.port,
@@ -173,8 +172,8 @@ fn media(
             .map(|label| label.trim().to_owned())
             .filter(|label| !label.is_empty()),
         ptime_ms: value(&line.attributes, "ptime").and_then(whole_milliseconds),
-        has_crypto: own.crypto || keys.crypto,
-        has_fingerprint: own.fingerprint || keys.fingerprint,
+        crypto: values(&line.attributes, "crypto").take(MAX_CRYPTO).map(Crypto::parse).collect(),
+        has_fingerprint: dtls_above || value(&line.attributes, "fingerprint").is_some(),
     };
     if media.transport() != super::Transport::Other {
         media.payloads =
@@ -203,8 +202,13 @@ fn payload(format: &str, attributes: &[engine::Attribute]) -> Option<Format> {
 
 /// Value of the first attribute of this name; empty for a flag.
 fn value<'a>(attributes: &'a [engine::Attribute], name: &str) -> Option<&'a str> {
-    let found = attributes.iter().find(|attribute| attribute.attribute.eq_ignore_ascii_case(name))?;
-    Some(found.value.as_deref().unwrap_or_default())
+    values(attributes, name).next()
+}
+
+/// Values of all attributes of this name.
+fn values<'a>(attributes: &'a [engine::Attribute], name: &str) -> impl Iterator<Item = &'a str> {
+    let found = attributes.iter().filter(move |attribute| attribute.attribute.eq_ignore_ascii_case(name));
+    found.map(|attribute| attribute.value.as_deref().unwrap_or_default())
 }
 
 /// What follows `number` in the first attribute of this name that begins with it.

@@ -1,7 +1,7 @@
 //! Tests of reading.
 
 use super::*;
-use crate::wire::sdp::Transport;
+use crate::wire::sdp::{CryptoError, Transport};
 use proptest::prelude::*;
 
 /// In the shape of OpenSIPS with rtpengine: no session `c=`, labels 1 and 0.
@@ -67,7 +67,8 @@ fn secure_offers_are_recognised() {
         text.push_str(&format!("a=crypto:{tag} AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0\r\n"));
     }
     let media = &description(text.as_bytes()).unwrap().media[0];
-    assert_eq!((media.transport(), media.has_crypto, media.has_fingerprint), (Transport::Srtp, true, true));
+    assert_eq!((media.transport(), media.crypto.len(), media.has_fingerprint), (Transport::Srtp, 12, true));
+    assert!(media.crypto.iter().all(|line| *line == Err(CryptoError::Key)), "they are too short");
     assert_eq!(media.payloads.len(), 2);
 }
 

@@ -1,0 +1,57 @@
+//! A gateway that records over TLS and SRTP: verified as any other, and what does not fit the keys is not believed.
+
+use crate::five_callers_over_siprec::enroll_file;
+use common::clients::{Recorder, Session};
+use common::daemon::Daemon;
+use common::line::Faults;
+use common::srtp::Srtp;
+use common::voices::{Person, mulaw};
+use serde_json::Value;
+
+const ONLY_SRTP: &str = "[[peers]]\nname = \"secure\"\naddress = [\"127.0.0.1\"]\nsrtp = \"require\"\n";
+
+/// Records a call under `offered` keys with packets under `used` ones; gives the last result, and what vouchd sent.
+fn record(
+    (daemon, root): &(Daemon, String),
+    talk: &[i16],
+    offered: [Srtp; 2],
+    used: &[Srtp; 2],
+) -> (Value, Vec<String>) {
+    let agent = Person::Carlo.talk(2, talk.len() as f32 / 8000.0).expect("as present as the caller's voice");
+    let (caller, agent) = (mulaw(talk), mulaw(&agent));
+    let session = Session { speaker: "1001", caller: &caller, agent: &agent, faults: Faults::default() };
+    let mut recorder = Recorder::secure(daemon.tls_port(), root);
+    let answer = recorder.run_secured(&session, offered, used);
+    assert_eq!(answer.matches("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:").count(), 2, "{answer}");
+    assert!(answer.contains(";transport=tls>"), "{answer}");
+    let result = daemon.wait_for(&["result", recorder.call_id()], |answer| answer["status"] != "pending");
+    (result, recorder.received().to_vec())
+}
+
+#[test]
+fn a_caller_over_tls_and_srtp_is_verified_and_foreign_packets_are_not_believed() {
+    let Some(voice) = Person::Allison.talk(0, 55.0) else { return };
+    let secure = Daemon::start_with_tls(ONLY_SRTP);
+    enroll_file(&secure.0, "1001", &voice);
+    let talk = Person::Allison.talk(1, 22.0).expect("present above");
+    let keys = || [Srtp::new(1), Srtp::new(2)];
+    std::thread::scope(|callers| {
+        callers.spawn(|| {
+            let (result, received) = record(&secure, &talk, keys(), &keys());
+            assert_eq!(result["status"], "authenticated", "{result}");
+            assert_eq!(result["quality"]["unauthentic"], 0, "{result}");
+            let told =
+                |message: &String| message.starts_with("INFO ") && message.contains("Status: authenticated");
+            assert!(received.iter().any(told), "the result comes along the connection: {received:?}");
+        });
+        callers.spawn(|| {
+            let (result, _) = record(&secure, &talk[..32_000], keys(), &[Srtp::new(3), Srtp::new(2)]);
+            assert_eq!(result["status"], "inconclusive", "{result}");
+            assert_eq!(result["reasons"][0], "srtp-key", "{result}");
+            let refused = result["quality"]["unauthentic"].as_u64();
+            assert!(refused.is_some_and(|refused| refused > 150), "of 200: {result}");
+        });
+    });
+    let log = secure.0.log();
+    assert!(!log.contains("inline:"), "a key was logged");
+}
