@@ -167,7 +167,15 @@ impl Call {
 
     /// Takes the newest figures of the caller's stream.
     pub fn progressed(&mut self, heard: Heard, now: Timestamp) {
+        let forgot = heard.frames < self.heard.frames;
         self.heard = heard;
+        if forgot {
+            // Frames count from zero again: another stream, or another band of it, is the caller's.
+            self.base = 0;
+            if self.status() == Status::Pending {
+                self.verify_anew();
+            }
+        }
         self.verification.mark_speech(heard.frames, now);
         if let Some(first) = self.verification.due(heard.frames, self.policy.verification_frames) {
             let tag = self.embed(first, self.policy.verification_frames, false);
@@ -318,7 +326,7 @@ impl Call {
         if self.status().is_final() {
             self.verification.judgement().frames
         } else {
-            self.heard.frames - self.base
+            self.heard.frames.saturating_sub(self.base)
         }
     }
 

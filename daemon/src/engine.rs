@@ -21,6 +21,7 @@ mod receive;
 mod slot;
 mod source;
 mod stream;
+mod tapped;
 mod worker;
 
 pub use error::{EmbedFault, EngineError};
@@ -88,6 +89,13 @@ pub struct CallSlot {
 pub struct StreamId {
     slot: CallSlot,
     line: usize,
+}
+
+impl StreamId {
+    /// The call that it is a stream of.
+    pub const fn slot(self) -> CallSlot {
+        self.slot
+    }
 }
 
 /// Whose stream it is.
@@ -215,12 +223,16 @@ impl Engine {
     /// # Errors
     /// [`EngineError::PoolFull`]; other calls are not affected.
     pub fn open_call(&self, analysed: bool) -> Result<CallSlot, EngineError> {
+        self.take_slot(analysed, false)
+    }
+
+    fn take_slot(&self, analysed: bool, tapped: bool) -> Result<CallSlot, EngineError> {
         let Some(index) = self.pool.free().slots.pop_front() else {
             self.pool.stats.refused_calls.fetch_add(1, Ordering::Relaxed);
             return Err(EngineError::PoolFull(self.pool.slots.len()));
         };
         let mut call = self.pool.slots[index as usize].lock();
-        call.open(analysed);
+        call.open(analysed, tapped);
         self.pool.occupied.enter(index);
         Ok(CallSlot { index, generation: call.generation })
     }
@@ -324,14 +336,22 @@ impl Engine {
     /// waits, and a wait may be dropped.
     pub async fn changed(&self) -> CallSlot {
         loop {
-            while let Some(index) = self.pool.changes.take() {
-                let call = self.pool.slots[index as usize].lock();
-                if call.open {
-                    return CallSlot { index, generation: call.generation };
-                }
+            if let Some(slot) = self.news() {
+                return slot;
             }
             self.pool.changes.told().await;
         }
+    }
+
+    /// The next call that [`Self::changed`] would give at once.
+    pub fn news(&self) -> Option<CallSlot> {
+        while let Some(index) = self.pool.changes.take() {
+            let call = self.pool.slots[index as usize].lock();
+            if call.open {
+                return Some(CallSlot { index, generation: call.generation });
+            }
+        }
+        None
     }
 
     /// Ends a call: closes its sockets, wipes what was held, frees its slot and ports.
@@ -339,7 +359,7 @@ impl Engine {
         let Some(mut call) = self.pool.call(slot) else { return };
         let mut ports = [None; MAX_STREAMS];
         for (port, line) in ports.iter_mut().zip(&call.lines) {
-            *port = line.as_ref().map(|line| line.port);
+            *port = line.as_ref().and_then(Line::port);
         }
         self.pool.queue.remove(slot);
         let traffic = call.close();

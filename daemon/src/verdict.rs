@@ -60,6 +60,8 @@ pub enum Reason {
     NoAudio,
     /// The caller's stream uses a codec that Vouch does not decode.
     UnsupportedCodec,
+    /// The caller's stream is encrypted, and its keys are not known.
+    Encrypted,
     /// Much of the audio was lost on the way.
     PacketLoss,
     /// Most packets of the caller's stream are not authentic under the SRTP key that the gateway gave.
@@ -97,6 +99,7 @@ impl Reason {
             Self::TooLittleSpeech => "too-little-speech",
             Self::NoAudio => "no-audio",
             Self::UnsupportedCodec => "unsupported-codec",
+            Self::Encrypted => "encrypted",
             Self::PacketLoss => "packet-loss",
             Self::SrtpKey => "srtp-key",
             Self::LowSnr => "low-snr",

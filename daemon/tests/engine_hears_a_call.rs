@@ -104,7 +104,8 @@ fn holds_pauses_and_key_presses_are_no_speech() {
     let Some(pcm) = talk::prompts(8) else { return };
     let leg = Leg::open(&talk::engine(1));
     let mut talk = START;
-    let before = heard(&leg, &talk.packets(&pcm), 8_000);
+    // Silence behind the talk, so that its last frames are judged before the hold begins.
+    let before = heard(&leg, &talk.packets(&[&pcm[..], &[0; 8_000]].concat()), 9_000);
     leg.set_sending(false);
     leg.send(&talk.packets(&pcm));
     leg.set_sending(true);

@@ -107,6 +107,19 @@ fn samples(prompt: &Path) -> Vec<i16> {
     reader.into_samples::<i16>().map(|sample| sample.expect("whole samples")).collect()
 }
 
+/// Writes PCM as a WAV file.
+pub fn write_wav(file: &Path, pcm: &[i16]) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut wav = hound::WavWriter::create(file, spec).expect("the recording fits on the disk");
+    pcm.iter().for_each(|&sample| wav.write_sample(sample).expect("the recording fits on the disk"));
+    wav.finalize().expect("the recording fits on the disk");
+}
+
 /// PCM as mu-law, as it goes into RTP packets and into sipp's `rtp_stream`.
 pub fn mulaw(pcm: &[i16]) -> Vec<u8> {
     pcm.iter().map(|&sample| Law::Mu.encode(sample)).collect()

@@ -180,6 +180,13 @@ impl CallNames {
         recording.call_ids.iter().for_each(|id| self.add(id));
     }
 
+    /// These names, and one more.
+    #[must_use]
+    pub fn with(mut self, name: Option<&str>) -> Self {
+        name.into_iter().for_each(|name| self.add(name));
+        self
+    }
+
     /// Whether a query means this call; either half of a `uuid;remote=uuid` will do.
     pub fn matches(&self, query: &str) -> bool {
         let mut asked = Self::default();

@@ -11,6 +11,7 @@ use crate::sip::siprec::CallerRule;
 use crate::sip::transport::{Listen, TlsFiles};
 use crate::sip::verification::{ServiceRule, ServiceUser};
 use crate::store::KeySource;
+use crate::tap::filter::MAX_PORTS;
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -188,6 +189,59 @@ impl Peer {
     pub fn is_at(&self, address: IpAddr) -> bool {
         self.address.iter().any(|network| network.contains(address))
     }
+}
+
+/// Section `[tap]`: interfaces that calls between others are overheard on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tap {
+    /// `interfaces`: their names; no tap where there are none.
+    pub interfaces: Vec<String>,
+    /// `sip-ports`: ports of SIP over TCP.
+    pub sip_ports: Vec<u16>,
+    /// `promiscuous`: whether frames to other machines are taken.
+    pub promiscuous: bool,
+}
+
+impl Default for Tap {
+    fn default() -> Self {
+        Self { interfaces: Vec::new(), sip_ports: vec![5060], promiscuous: true }
+    }
+}
+
+/// Most interfaces of a tap; each has a ring of 32 MiB.
+const MAX_INTERFACES: usize = 16;
+
+impl Tap {
+    pub(super) fn read(&mut self, section: &mut Section<'_, '_>) {
+        section.read_if("interfaces", &mut self.interfaces, |names| {
+            let twice = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name));
+            let bad = names.iter().find(|name| !is_interface(name));
+            match (bad, twice) {
+                (Some(name), _) => Err(format!("`{name}` cannot be the name of a network interface")),
+                (None, Some((_, name))) => Err(format!("`{name}` is listed twice")),
+                (None, None) if names.len() > MAX_INTERFACES => {
+                    Err(format!("at most {MAX_INTERFACES} interfaces"))
+                }
+                (None, None) => Ok(()),
+            }
+        });
+        let mut ports: Vec<u32> = self.sip_ports.iter().copied().map(u32::from).collect();
+        section.read_if("sip-ports", &mut ports, |ports| {
+            match ports.iter().find(|port| !(1..=65_535).contains(*port)) {
+                Some(port) => Err(format!("`{port}` is no port")),
+                None if ports.len() > MAX_PORTS => Err(format!("at most {MAX_PORTS} ports")),
+                None => Ok(()),
+            }
+        });
+        self.sip_ports = ports.into_iter().filter_map(|port| u16::try_from(port).ok()).collect();
+        section.read("promiscuous", &mut self.promiscuous);
+    }
+}
+
+/// Whether Linux could call an interface so.
+fn is_interface(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b':');
+    (1..16).contains(&name.len()) && name.bytes().all(allowed)
 }
 
 /// Section `[identity]`: where a call's speaker id comes from.

@@ -43,9 +43,18 @@ fn the_shipped_file_shows_every_key() {
         "the optional keys are shown as they work"
     );
     // An unknown key makes the program list those it knows: each must stand in the file.
-    for section in
-        ["sip", "identity", "authentication", "enrollment", "voice", "store", "api", "retention", "limits"]
-    {
+    for section in [
+        "sip",
+        "tap",
+        "identity",
+        "authentication",
+        "enrollment",
+        "voice",
+        "store",
+        "api",
+        "retention",
+        "limits",
+    ] {
         let fault = problems(&format!("version = 1\n[{section}]\nzzzzzzzzzzzzzzzzzzzzzz = 1")).join("");
         let known = fault.split_once("valid here: ").unwrap().1;
         for key in known.split(", ") {
@@ -54,6 +63,25 @@ fn the_shipped_file_shows_every_key() {
                 "{section}.{key} is not in the shipped file"
             );
         }
+    }
+}
+
+#[test]
+fn a_tap_names_its_interfaces() {
+    let tap = parse("version = 1\n[tap]\ninterfaces = [\"span0\", \"br0.7\"]\nsip-ports = [5060, 5080]\n")
+        .unwrap()
+        .tap;
+    assert_eq!((tap.interfaces.len(), &tap.sip_ports[..], tap.promiscuous), (2, &[5060, 5080][..], true));
+    assert!(Config::default().tap.interfaces.is_empty(), "nothing is overheard unless somebody decides so");
+    for (line, fault) in [
+        (
+            "interfaces = [\"a/b\"]",
+            "vouchd.toml:3: tap.interfaces: `a/b` cannot be the name of a network interface",
+        ),
+        ("interfaces = [\"span0\", \"span0\"]", "vouchd.toml:3: tap.interfaces: `span0` is listed twice"),
+        ("sip-ports = [0]", "vouchd.toml:3: tap.sip-ports: `0` is no port"),
+    ] {
+        assert_eq!(problems(&format!("version = 1\n[tap]\n{line}\n")), [fault]);
     }
 }
 

@@ -189,7 +189,7 @@ impl Hearing {
     }
 
     fn restart(&mut self, band: Band) {
-        self.listener = Listener::new(band);
+        self.listener.restart(band);
         self.ring.clear();
         self.wide_from = (band == Band::Wide).then_some(0);
         self.facts.speech_from = None;

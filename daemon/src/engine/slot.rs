@@ -34,6 +34,8 @@ pub(super) struct SlotState {
     pub(super) open: bool,
     pub(super) lines: [Option<Line>; MAX_STREAMS],
     pub(super) jobs: Jobs,
+    /// Whether the packets come from a tap, which also says what time it is.
+    tapped: bool,
     /// Whether the caller may be listened to.
     analysed: bool,
     caller: Option<usize>,
@@ -99,6 +101,7 @@ impl SlotState {
             open: false,
             lines: [const { None }; MAX_STREAMS],
             jobs: Jobs::default(),
+            tapped: false,
             analysed: false,
             caller: None,
             ear: Ear::new(),
@@ -107,9 +110,15 @@ impl SlotState {
         }
     }
 
-    pub(super) fn open(&mut self, analysed: bool) {
+    pub(super) fn open(&mut self, analysed: bool, tapped: bool) {
         self.open = true;
         self.analysed = analysed;
+        self.tapped = tapped;
+    }
+
+    /// Whether the packets come from a tap, and no receiver looks after the call.
+    pub(super) fn is_tapped(&self) -> bool {
+        self.tapped
     }
 
     /// Ends the use of the slot and wipes what it knew; gives what it counted.

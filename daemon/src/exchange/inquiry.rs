@@ -15,7 +15,6 @@ use crate::sip::flow::Flow;
 use crate::sip::message::Request;
 use crate::sip::verification::{Asked, ServiceAnswer, UnknownCall};
 use crate::verdict::{Fraud, QualityReport, Reason, Status, Verdict};
-use jiff::Timestamp;
 use std::time::Duration;
 
 /// Who talks to whom, by the user parts of their addresses.
@@ -33,6 +32,12 @@ impl Parties {
         let all = session.recording().map(|recording| recording.participants.as_slice()).unwrap_or_default();
         let others = all.iter().filter_map(|participant| participant.aor.as_ref().and_then(user));
         Self { others: others.filter(|other| Some(other) != caller.as_ref()).collect(), caller }
+    }
+
+    /// Those that an INVITE between others names.
+    pub(super) fn of_invite(invite: &Request) -> Self {
+        let user = |header: &str| speaker_of_address(invite.headers.get(header)?, false);
+        Self { caller: user("From"), others: user("To").into_iter().collect() }
     }
 }
 
@@ -178,7 +183,7 @@ impl Exchange {
             }
             None => {
                 let (speaker, standing) = self
-                    .claim(None, arrival)
+                    .claim(None, arrival.peer, arrival.request)
                     .map_or((None, None), |(id, standing)| (Some(id), Some(standing)));
                 bare(unheard(arrival.peer.service.unknown, standing.as_ref()), speaker.as_ref(), threshold)
             }
@@ -188,7 +193,7 @@ impl Exchange {
 
     /// The call that a question means.
     pub(super) fn seek(&self, floor: &Floor, question: &Question) -> Found {
-        let now = Timestamp::now();
+        let now = self.now();
         let calls: Vec<Candidate<'_>> = floor
             .all()
             .map(|line| Candidate {

@@ -1,14 +1,14 @@
 //! Between the calls and the voice engine: progress and embeddings come in, effects are carried out.
 
 use super::Exchange;
-use super::line::Line;
+use super::line::{Line, Way};
 use crate::ask::AskError;
 use crate::call::{Effect, EnrollmentStep, NewVoiceprint};
 use crate::decision::{Heard, Voice, Voiceprint};
 use crate::engine::codec::{Codec, Foreign};
 use crate::engine::{CallSlot, EmbedJob, EmbedOutcome, Progress};
 use crate::pii::Pii;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use std::sync::Arc;
 use std::time::Duration;
 use vouch_dsp::features::Band;
@@ -30,7 +30,7 @@ impl Exchange {
     }
 
     /// Takes what the engine has for a call.
-    fn attend(&self, slot: CallSlot) {
+    pub(super) fn attend(&self, slot: CallSlot) {
         let mut floor = self.floor();
         if let Some(line) = floor.of_slot(slot) {
             self.hear(line);
@@ -40,7 +40,7 @@ impl Exchange {
     }
 
     /// Looks at every call: progress, silence, and what may be forgotten.
-    fn go_round(&self) {
+    pub(super) fn go_round(&self) {
         let mut floor = self.floor();
         for line in floor.active_mut() {
             self.hear(line);
@@ -51,7 +51,7 @@ impl Exchange {
         self.clear_away(&mut floor);
         let retention =
             SignedDuration::try_from(self.0.config.retention.calls).unwrap_or(SignedDuration::MAX);
-        floor.forget_old(Timestamp::now(), retention);
+        floor.forget_old(self.now(), retention);
         drop(floor);
         self.0.metrics.mirror(&self.0.engine.counters());
         self.0.metrics.store.speakers.set(self.0.store.count() as i64);
@@ -60,7 +60,7 @@ impl Exchange {
     /// Brings a call what the engine has for it: finished embeddings first, then the newest figures.
     pub(super) fn hear(&self, line: &mut Line) {
         let Some(slot) = line.slot else { return };
-        let now = Timestamp::now();
+        let now = self.now();
         while let Some(outcome) = self.0.engine.take_embedding(slot) {
             line.call.embedded(outcome.job.tag, voices(&outcome), now);
         }
@@ -106,7 +106,7 @@ impl Exchange {
                         error = error.map(tracing::field::display),
                         "no embedding"
                     );
-                    line.call.embedded(tag, Vec::new(), Timestamp::now());
+                    line.call.embedded(tag, Vec::new(), self.now());
                 }
             }
         }
@@ -164,12 +164,15 @@ impl Exchange {
     fn hang_up_if_silent(&self, line: &mut Line) {
         let Some(progress) = line.slot.and_then(|slot| self.0.engine.progress(slot)) else { return };
         let silent = progress.last_packet.map_or_else(
-            || Timestamp::now().duration_since(line.started).unsigned_abs(),
-            |last| last.elapsed(),
+            || self.now().duration_since(line.started).unsigned_abs(),
+            |last| self.0.clock.instant().saturating_duration_since(last),
         );
         if line.ended.is_none() && silent > self.0.config.limits.media_timeout {
-            tracing::warn!(call = line.id, "no packet for too long: hanging up");
-            self.hang_up(line);
+            tracing::warn!(call = line.id, "no packet for too long: the call is over");
+            match line.way {
+                Way::Answered { .. } => self.hang_up(line),
+                Way::Tapped(_) => self.end(line),
+            }
         }
     }
 
@@ -197,7 +200,11 @@ fn heard(progress: &Progress) -> Heard {
 fn codec(line: &Line, progress: &Progress) -> Option<&'static str> {
     let heard = progress.codec.map(Codec::name);
     let foreign = progress.foreign.map(Foreign::name);
-    line.session.foreign().map(Foreign::name).or(heard).or(foreign)
+    let agreed = match &line.way {
+        Way::Answered { session, .. } => session.foreign(),
+        Way::Tapped(session) => session.foreign(),
+    };
+    agreed.map(Foreign::name).or(heard).or(foreign)
 }
 
 /// The voice in each band that was embedded; none when the engine failed.

@@ -142,7 +142,7 @@ impl Exchange {
     /// Tells the speaker's calls what the store says now. It is asked under the lock of the floor, as for a new
     /// call, so that of two changes at once the later one is what all calls go by.
     fn tell_calls(&self, speaker: &SpeakerId, except: Option<&str>) -> Standing {
-        let now = Timestamp::now();
+        let now = self.now();
         let mut floor = self.floor();
         let standing = self.standing(speaker);
         for line in floor.of_speaker(speaker).filter(|line| Some(line.id.as_str()) != except) {

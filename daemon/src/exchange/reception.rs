@@ -2,7 +2,7 @@
 
 use super::Exchange;
 use super::inquiry::Parties;
-use super::line::Line;
+use super::line::{Line, Way};
 use super::session::{Arrival, Failure, Session};
 use super::subscribers::Subscribers;
 use crate::call::identity::{CallNames, IdentityInputs, speaker_id};
@@ -19,7 +19,7 @@ use crate::sip::transport::{Sip, SipCommand, SipConfig};
 use crate::sip::verification::Asked;
 use crate::verdict::Verdict;
 use crate::view::Source;
-use jiff::Timestamp;
+use crate::wire::rs_metadata::Recording;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -37,7 +37,7 @@ const SUBSCRIPTIONS_PER_CALL: usize = 4;
 /// What the reception keeps between messages.
 #[derive(Debug)]
 pub(super) struct Reception {
-    prefix: HeaderPrefix,
+    pub(super) prefix: HeaderPrefix,
     /// Who is told of changes by NOTIFY.
     pub(super) subscribers: Subscribers,
     /// Commands that do not answer an event: results, hang-ups.
@@ -119,7 +119,9 @@ impl Exchange {
     }
 
     pub(super) fn hang_up(&self, line: &mut Line) {
-        self.send(SipCommand::Bye(line.dialog));
+        if let Some(dialog) = line.dialog() {
+            self.send(SipCommand::Bye(dialog));
+        }
     }
 
     /// Pushes an answer to a gateway that takes it, unless it has been told already.
@@ -127,8 +129,11 @@ impl Exchange {
         let verdict = line.verdict();
         let news = (verdict.status, verdict.result_id.clone());
         let due = line.answered && line.takes_info && line.ended.is_none() && verdict.status.is_final();
-        if due && line.told.as_ref() != Some(&news) {
-            self.send(SipCommand::Info(line.dialog, self.0.reception.style(&line.peer).info(&verdict), None));
+        if let Some(dialog) = line.dialog()
+            && due
+            && line.told.as_ref() != Some(&news)
+        {
+            self.send(SipCommand::Info(dialog, self.0.reception.style(&line.peer).info(&verdict), None));
             line.told = Some(news);
         }
     }
@@ -156,7 +161,8 @@ impl Exchange {
                 let body = body?;
                 let mut floor = self.floor();
                 let line = floor.of_dialog(dialog)?;
-                let refused = line.session.answered(&self.0.engine, &body.bytes).is_err();
+                let Way::Answered { session, .. } = &mut line.way else { return None };
+                let refused = session.answered(&self.0.engine, &body.bytes).is_err();
                 refused.then_some(SipCommand::Bye(dialog))
             }
             Event::Cancelled { dialog } | Event::Ended { dialog, .. } => {
@@ -233,7 +239,7 @@ impl Exchange {
         let style = self.0.reception.style(peer);
         let names = match about {
             Some(_) => CallNames::collect([request.call_id()], None, None),
-            None => call_names(&style.prefix, arrival, &session),
+            None => call_names(&style.prefix, peer, request, session.recording()),
         };
         // An opt-out that comes now waits until the call is on the floor, and then reaches it.
         let mut floor = self.floor();
@@ -245,15 +251,18 @@ impl Exchange {
             source: if session.is_recording() { Source::Siprec } else { Source::MediaLeg },
             address: arrival.from,
             peer: peer.clone(),
-            dialog,
             slot: Some(session.slot()),
-            call: Call::new(self.0.policy, session.obstacle(), self.claim(session.caller_aor(), arrival)),
-            session,
+            call: Call::new(
+                self.0.policy,
+                session.obstacle(),
+                self.claim(session.caller_aor(), peer, request),
+            ),
+            way: Way::Answered { dialog, session: Box::new(session) },
             takes_info: peer.headers.any() && takes_results(peer, request),
             answered: false,
             told: None,
             codec: None,
-            started: Timestamp::now(),
+            started: self.now(),
             ended: None,
             told_s: 0,
         };
@@ -275,7 +284,8 @@ impl Exchange {
         let mut floor = self.floor();
         let Some(line) = floor.of_dialog(dialog) else { return Reply::new(481) };
         let arrival = self.arrival(request, flow, &line.peer);
-        match line.session.change(&self.0.engine, &arrival) {
+        let Way::Answered { session, .. } = &mut line.way else { return Reply::new(481) };
+        match session.change(&self.0.engine, &arrival) {
             Ok(answer) => {
                 let headers = self.changed(line);
                 Reply { headers, ..Reply::new(200).body("application/sdp", answer) }
@@ -290,7 +300,8 @@ impl Exchange {
         let Some(line) = floor.of_dialog(dialog) else { return Reply::new(481) };
         let peer = line.peer.clone();
         let arrival = self.arrival(request, flow, &peer);
-        match line.session.update(&self.0.engine, &arrival) {
+        let Way::Answered { session, .. } = &mut line.way else { return Reply::new(481) };
+        match session.update(&self.0.engine, &arrival) {
             Ok(answer) => {
                 let reply = Reply { headers: self.changed(line), ..Reply::new(200) };
                 match answer {
@@ -305,37 +316,46 @@ impl Exchange {
     /// What follows from a changed session; gives the headers of the answer.
     fn changed(&self, line: &mut Line) -> Vec<Header> {
         line.learn();
-        line.call.set_obstacle(line.session.obstacle(), Timestamp::now());
+        if let Way::Answered { session, .. } = &line.way {
+            line.call.set_obstacle(session.obstacle(), self.now());
+        }
         self.hear(line);
         self.carry_out(line);
         self.0.reception.headers(&line.peer, &line.verdict())
     }
 
     fn ended(&self, dialog: DialogId) {
-        let now = Timestamp::now();
         let mut floor = self.floor();
-        if let Some(line) = floor.of_dialog(dialog)
-            && line.ended.is_none()
-        {
-            self.hear(line);
-            line.ended = Some(now);
-            line.call.end(now);
-            self.carry_out(line);
-            tracing::info!(call = line.id, "call ended");
-            self.publish("call-ended", Some(line.view()), None);
+        if let Some(line) = floor.of_dialog(dialog) {
+            self.end(line);
         }
         self.clear_away(&mut floor);
+    }
+
+    /// Ends a call, unless it has ended.
+    pub(super) fn end(&self, line: &mut Line) {
+        if line.ended.is_some() {
+            return;
+        }
+        let now = self.now();
+        self.hear(line);
+        line.ended = Some(now);
+        line.call.end(now);
+        self.carry_out(line);
+        tracing::info!(call = line.id, "call ended");
+        self.publish("call-ended", Some(line.view()), None);
     }
 
     /// Who the gateway says is calling, and what the store says of that speaker.
     pub(super) fn claim(
         &self,
         caller_aor: Option<&Pii<String>>,
-        arrival: &Arrival<'_>,
+        peer: &Peer,
+        request: &Request,
     ) -> Option<(SpeakerId, Standing)> {
-        let speaker_header = self.0.reception.style(arrival.peer).prefix.speaker();
-        let believed = |name: &str| arrival.peer.may_claim || !name.eq_ignore_ascii_case(&speaker_header);
-        let headers = arrival.request.headers.iter().map(|header| (header.name(), header.value()));
+        let speaker_header = self.0.reception.style(peer).prefix.speaker();
+        let believed = |name: &str| peer.may_claim || !name.eq_ignore_ascii_case(&speaker_header);
+        let headers = request.headers.iter().map(|header| (header.name(), header.value()));
         let headers: Vec<(&str, &str)> = headers.filter(|(name, _)| believed(name)).collect();
         let inputs = IdentityInputs { speaker_header: &speaker_header, headers: &headers, caller_aor };
         let speaker = speaker_id(&self.0.config.identity.rules, &inputs)?;
@@ -361,17 +381,21 @@ fn takes_results(peer: &Peer, request: &Request) -> bool {
 
 /// All names that the call may be asked for by. What a gateway passes on from outside names nothing: a caller
 /// could take another's name.
-fn call_names(prefix: &HeaderPrefix, arrival: &Arrival<'_>, session: &Session) -> CallNames {
-    let request = arrival.request;
+pub(super) fn call_names(
+    prefix: &HeaderPrefix,
+    peer: &Peer,
+    request: &Request,
+    recording: Option<&Recording>,
+) -> CallNames {
     let named = [prefix.call(), "X-Orig-Call-ID".to_owned()];
-    let given = named.iter().filter(|_| arrival.peer.may_claim);
+    let given = named.iter().filter(|_| peer.may_claim);
     let given = given.filter_map(|name| request.headers.get(name));
     let session_id = request.headers.get("Session-ID");
-    CallNames::collect(std::iter::once(request.call_id()).chain(given), session.recording(), session_id)
+    CallNames::collect(std::iter::once(request.call_id()).chain(given), recording, session_id)
 }
 
 /// A name for a call that says nothing and is never used twice.
-fn new_id() -> String {
+pub(super) fn new_id() -> String {
     let random: [u8; 6] = ring::rand::generate(&ring::rand::SystemRandom::new())
         .map_or_else(|_| std::array::from_fn(|_| 0), |random: ring::rand::Random<[u8; 6]>| random.expose());
     random.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -307,7 +307,7 @@ fn bodies(request: &Request) -> Result<Bodies<'_>, Failure> {
 
 /// Metadata that cannot be read is no reason to refuse a call: a rule of the peer may still name the caller's
 /// stream, and otherwise the answer says that nobody knows it.
-fn metadata(bytes: &[u8]) -> Option<Recording> {
+pub(super) fn metadata(bytes: &[u8]) -> Option<Recording> {
     match Recording::parse(bytes) {
         Ok(recording) => Some(recording),
         Err(error) => {

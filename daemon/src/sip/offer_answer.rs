@@ -172,7 +172,8 @@ pub struct MediaPlan {
 }
 
 impl MediaPlan {
-    fn of(media: &Media, m_line: usize, local_port: u16, crypto: Option<&Crypto>) -> Self {
+    /// What a description says of line `m_line`, whose RTP arrives at `local_port` and is sent under `crypto`.
+    pub fn of(media: &Media, m_line: usize, local_port: u16, crypto: Option<&Crypto>) -> Self {
         let mut payloads = PayloadMap::default();
         for format in &media.payloads {
             payloads.set(format.number, meaning(format));

@@ -157,6 +157,7 @@ impl Desk for Script {
             kernel: "scalar".into(),
             calibration: "shipped".into(),
             listeners: vec!["udp:127.0.0.1:5060".into()],
+            tap: Vec::new(),
             health: "ready".into(),
         }))
     }
