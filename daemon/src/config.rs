@@ -6,6 +6,7 @@
 
 mod read;
 mod sections;
+mod service;
 mod values;
 
 pub use sections::{

@@ -6,11 +6,13 @@
 //! in [`reception`].
 
 mod floor;
+mod inquiry;
 mod line;
 mod media;
 mod people;
 mod reception;
 mod session;
+mod subscribers;
 mod tapped;
 
 pub use tapped::Wiretap;

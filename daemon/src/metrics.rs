@@ -52,6 +52,8 @@ pub struct CallMetrics {
     pub limit: Gauge,
     /// Calls begun, by source (`siprec`, `media-leg`).
     pub started: Words,
+    /// Questions to the verification service, by the status that was answered.
+    pub questions: Words,
     /// Calls refused, by reason (`full`, `unknown-peer`, `no-codec`, ...).
     pub refused: Words,
     /// Answers given, by status.
@@ -205,6 +207,7 @@ impl CallMetrics {
             active: group.gauge("calls", "Calls in progress"),
             limit: group.gauge("calls_limit", "Most calls at once"),
             started: group.words("calls_started", "Calls begun", "source"),
+            questions: group.words("questions", "Questions to the verification service", "status"),
             refused: group.words("calls_refused", "Calls refused", "reason"),
             results: group.words("results", "Answers given", "status"),
             reasons: group.words("result_reasons", "Reasons named in answers", "reason"),

@@ -86,6 +86,10 @@ pub enum Reason {
     StoreFault,
     /// The engine failed.
     EngineFault,
+    /// A gateway asked about a call that Vouch does not hear.
+    UnknownCall,
+    /// A gateway's question fits several calls, so none of their answers is given.
+    AmbiguousCall,
 }
 
 impl Reason {
@@ -108,6 +112,8 @@ impl Reason {
             Self::ModelMismatch => "model-mismatch",
             Self::StoreFault => "store-fault",
             Self::EngineFault => "engine-fault",
+            Self::UnknownCall => "unknown-call",
+            Self::AmbiguousCall => "ambiguous-call",
         }
     }
 }

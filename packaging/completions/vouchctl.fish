@@ -67,7 +67,7 @@ complete -c vouchctl -n "__fish_vouchctl_using_subcommand evaluate" -l socket -d
 complete -c vouchctl -n "__fish_vouchctl_using_subcommand evaluate" -l start-new -d 'Forget the speech heard so far and start anew'
 complete -c vouchctl -n "__fish_vouchctl_using_subcommand evaluate" -l json -d 'Print JSON, errors as well (on standard error)'
 complete -c vouchctl -n "__fish_vouchctl_using_subcommand evaluate" -s h -l help -d 'Print help'
-complete -c vouchctl -n "__fish_vouchctl_using_subcommand result" -l wait -d 'Wait this long for a final result, such as `12s`; then print it as it is' -r
+complete -c vouchctl -n "__fish_vouchctl_using_subcommand result" -l wait -d 'Wait this long for a final result, such as `12s`, and for a call that has yet to begin; then print it as it is' -r
 complete -c vouchctl -n "__fish_vouchctl_using_subcommand result" -l format -d 'How to print it: `plain` is the status alone, for dialplans' -r -f -a "plain\t'The status alone on a line'
 json\t'The answer of the daemon'
 table\t'For people'"

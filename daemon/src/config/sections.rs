@@ -4,11 +4,12 @@ use super::read::{Fault, FromToml, Section, Value};
 use super::values::{Bytes, InfoRule, PortRange, from_text, is_token, text_of};
 use crate::call::identity::{IdentityRules, IdentitySource};
 use crate::sip::flow::Transport;
-use crate::sip::headers::HeaderPrefix;
+use crate::sip::headers::{HeaderChoice, HeaderPrefix, HeaderStyle};
 use crate::sip::offer_answer::SrtpRule;
 use crate::sip::peers::Network;
 use crate::sip::siprec::CallerRule;
 use crate::sip::transport::{Listen, TlsFiles};
+use crate::sip::verification::{ServiceRule, ServiceUser};
 use crate::store::KeySource;
 use crate::tap::filter::MAX_PORTS;
 use std::fmt;
@@ -34,6 +35,10 @@ pub struct Sip {
     pub media_user: Option<String>,
     /// `header-prefix`: how the headers to the gateway begin.
     pub header_prefix: HeaderPrefix,
+    /// `verify-user`: whose INVITEs are questions about a call.
+    pub verify_user: ServiceUser,
+    /// `verify-window`: how far a call's beginning may lie back to be found by caller and callee.
+    pub verify_window: Duration,
     /// `tls-certificate`: our certificate, in PEM.
     pub tls_certificate: Option<PathBuf>,
     /// `tls-key`: its private key.
@@ -52,6 +57,8 @@ impl Default for Sip {
             user_agent: "Vouch".to_owned(),
             media_user: None,
             header_prefix: HeaderPrefix::default(),
+            verify_user: ServiceUser::default(),
+            verify_window: Duration::from_secs(10),
             tls_certificate: None,
             tls_key: None,
             tls_client_ca: None,
@@ -81,6 +88,10 @@ impl Sip {
             })
         });
         section.read("header-prefix", &mut self.header_prefix);
+        section.read("verify-user", &mut self.verify_user);
+        section.read_if("verify-window", &mut self.verify_window, |&window| {
+            if window <= Duration::from_mins(10) { Ok(()) } else { Err("must be 0s to 10m".to_owned()) }
+        });
         section.read("tls-certificate", &mut self.tls_certificate);
         section.read("tls-key", &mut self.tls_key);
         section.read("tls-client-ca", &mut self.tls_client_ca);
@@ -113,8 +124,12 @@ pub struct Peer {
     pub info: InfoRule,
     /// `may-claim`: whether its X-Voice-ID-Speaker header is believed.
     pub may_claim: bool,
-    /// `headers`: whether it gets the status headers.
-    pub headers: bool,
+    /// `headers`: which of the status headers it gets.
+    pub headers: HeaderChoice,
+    /// `header-prefix`: how its headers begin, if not as all others'.
+    pub header_prefix: Option<HeaderPrefix>,
+    /// `verify`, `verify-block`, `verify-unknown`, `headers-in-contact`: how its questions are answered.
+    pub service: ServiceRule,
     /// `srtp`: whether its media may, must or must not be secured.
     pub srtp: SrtpRule,
 }
@@ -129,14 +144,16 @@ impl Default for Peer {
 
 impl Peer {
     /// What a `[[peers]]` table starts from.
-    pub(super) const fn blank() -> Self {
+    pub(super) fn blank() -> Self {
         Self {
             name: String::new(),
             address: Vec::new(),
             caller: CallerRule::Auto,
             info: InfoRule::Auto,
             may_claim: true,
-            headers: true,
+            headers: HeaderChoice::ALL,
+            header_prefix: None,
+            service: ServiceRule::default(),
             srtp: SrtpRule::Accept,
         }
     }
@@ -155,6 +172,17 @@ impl Peer {
         section.read("may-claim", &mut self.may_claim);
         section.read("headers", &mut self.headers);
         section.read("srtp", &mut self.srtp);
+        section.read("header-prefix", &mut self.header_prefix);
+        section.read("verify", &mut self.service.answer);
+        section.read("verify-block", &mut self.service.block);
+        section.read("verify-unknown", &mut self.service.unknown);
+        section.read("headers-in-contact", &mut self.service.headers_in_contact);
+    }
+
+    /// How it is told; `usual` is the prefix of `[sip]`.
+    pub fn header_style(&self, usual: &HeaderPrefix) -> HeaderStyle {
+        let prefix = self.header_prefix.as_ref().unwrap_or(usual).clone();
+        HeaderStyle { prefix, choice: self.headers }
     }
 
     /// Whether packets from `address` are this peer's.

@@ -143,7 +143,7 @@ fn peers_replace_the_default() {
     assert_eq!(peers.len(), 2);
     assert!(peers[0].is_at("192.0.2.15".parse().unwrap()) && !peers[0].is_at("127.0.0.1".parse().unwrap()));
     assert_eq!((&peers[0].caller, peers[0].info), (&CallerRule::Label("2".to_owned()), InfoRule::Never));
-    assert!(!peers[0].may_claim && !peers[0].headers && peers[1].may_claim && peers[1].headers);
+    assert!(!peers[0].may_claim && !peers[0].headers.any() && peers[1].may_claim && peers[1].headers.any());
     let found = problems("version = 1\n[[peers]]\ncaller = \"left\"\n");
     assert_eq!(
         found,
@@ -155,6 +155,41 @@ fn peers_replace_the_default() {
         ]
     );
     assert_eq!(problems("version = 1\n[peers]\n"), ["vouchd.toml:2: peers: is a list: write [[peers]]"]);
+}
+
+#[test]
+fn a_peer_says_what_it_is_told_and_how() {
+    use crate::sip::headers::HeaderPrefix;
+    use crate::sip::verification::{ServiceAnswer, ServiceUser, UnknownCall};
+    use crate::verdict::Status;
+    let peer = |keys: &str| format!("version = 1\n[[peers]]\nname = \"a\"\naddress = [\"::1\"]\n{keys}");
+    let text = peer(
+        "headers = [\"status\", \"reason\"]\nheader-prefix = \"P-Bank\"\nverify = \"503\"\n\
+                     verify-block = [\"not-authenticated\"]\nverify-unknown = \"inconclusive\"\nheaders-in-contact = true\n",
+    );
+    let config = parse(&text).unwrap();
+    let found = &config.peers[0];
+    assert!(found.headers.has("reason") && !found.headers.has("speaker"));
+    assert_eq!(found.header_style(&HeaderPrefix::default()).prefix.name("Call"), "P-Bank-Call");
+    assert_eq!(found.service.answer, ServiceAnswer::Unavailable);
+    assert!(found.service.blocks(Status::NotAuthenticated) && !found.service.blocks(Status::Pending));
+    assert_eq!(found.service.unknown, UnknownCall::Inconclusive);
+    assert!(found.service.headers_in_contact);
+    assert_eq!(config.sip.verify_user, ServiceUser::Named("verify".to_owned()));
+    for (keys, wanted) in [
+        ("headers = [\"points\"]\n", "`points` is none of `status`"),
+        ("headers = 1\n", "must be true, false or a list of header words"),
+        ("verify = \"301\"\n", "did you mean `302`?"),
+        ("verify-block = [\"authenticated\"]\n", "`authenticated` cannot be blocked"),
+        ("verify-unknown = \"error\"\n", "`error` is none of `pending`, `inconclusive`"),
+    ] {
+        let faults = problems(&peer(keys));
+        assert!(faults[0].contains(wanted), "{faults:?}");
+    }
+    assert!(
+        problems("version = 1\n[sip]\nverify-user = \"a b\"\n")[0]
+            .contains("cannot stand in a SIP user part")
+    );
 }
 
 #[test]

@@ -110,7 +110,7 @@ pub enum Command {
 pub struct ResultArgs {
     /// The call.
     pub call: String,
-    /// Wait this long for a final result, such as `12s`; then print it as it is.
+    /// Wait this long for a final result, such as `12s`, and for a call that has yet to begin; then print it as it is.
     #[arg(long, value_parser = parse_duration, value_name = "TIME")]
     pub wait: Option<Duration>,
     /// How to print it: `plain` is the status alone, for dialplans.

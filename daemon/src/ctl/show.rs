@@ -207,6 +207,8 @@ const fn explain(reason: Reason) -> &'static str {
         Reason::ModelMismatch => "the voiceprint was made by another model; enroll the speaker again",
         Reason::StoreFault => "the voiceprint could not be read; see the log",
         Reason::EngineFault => "the voice engine failed; see the log",
+        Reason::UnknownCall => "the call asked about is not heard here",
+        Reason::AmbiguousCall => "the question fits several calls; ask by X-Voice-ID-Call",
     }
 }
 

@@ -74,7 +74,7 @@ impl Floor {
     /// Puts calls aside that ended and whose last answer is there; gives back the slots they held.
     pub(super) fn put_settled_aside(&mut self) -> Vec<CallSlot> {
         let mut slots = Vec::new();
-        for mut line in self.active.extract_if(.., |line| line.ended.is_some() && line.call.is_settled()) {
+        for mut line in self.active.extract_if(.., |line| line.is_over()) {
             slots.extend(line.slot.take());
             self.ended.push_back(line);
         }

@@ -1,5 +1,6 @@
 //! A line of the exchange: one call, what SIP says of it, and how it is shown.
 
+use super::inquiry::Parties;
 use super::session::Session;
 use super::tapped::TappedSession;
 use crate::call::identity::CallNames;
@@ -39,6 +40,8 @@ pub(super) struct Line {
     pub(super) sip_call_id: String,
     /// All names that a query may use for it.
     pub(super) names: CallNames,
+    /// Who talks to whom, as its metadata says.
+    pub(super) parties: Parties,
     /// How it came in.
     pub(super) source: Source,
     /// Address of the gateway.
@@ -133,6 +136,20 @@ impl Line {
             voiceprint_version,
             problem,
         }
+    }
+
+    /// Whether the call ended and its last answer is there.
+    pub(super) fn is_over(&self) -> bool {
+        self.ended.is_some() && self.call.is_settled()
+    }
+
+    /// Takes over what changed metadata says of the call.
+    pub(super) fn learn(&mut self) {
+        let Way::Answered { session, .. } = &self.way else { return };
+        if let Some(recording) = session.recording() {
+            self.names.learn(recording);
+        }
+        self.parties = Parties::of(session);
     }
 
     /// Whether `name` means this call: its name on the socket, its Call-ID, or that of the recorded call.

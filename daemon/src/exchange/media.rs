@@ -134,6 +134,7 @@ impl Exchange {
         }
         self.publish("result", Some(line.view()), None);
         self.send_result(line);
+        self.tell_subscribers(line);
     }
 
     fn tell_enrollment(&self, line: &Line) {
@@ -177,6 +178,7 @@ impl Exchange {
 
     /// Gives back the slots of calls that are over.
     pub(super) fn clear_away(&self, floor: &mut super::floor::Floor) {
+        self.dismiss_subscribers(floor);
         for slot in floor.put_settled_aside() {
             self.0.engine.close_call(slot);
         }

@@ -81,6 +81,18 @@ pub(super) struct Arrival<'a> {
     pub(super) advertised: IpAddr,
 }
 
+impl Arrival<'_> {
+    /// Whether this is a recording session.
+    pub(super) fn is_recording(&self) -> bool {
+        bodies(self.request).is_ok_and(|bodies| leg(self.request, &bodies) == Leg::Siprec)
+    }
+
+    /// Whether it is addressed to `user`.
+    pub(super) fn is_to(&self, user: &str) -> bool {
+        is_user(self.request, user)
+    }
+}
+
 /// One accepted line of media.
 #[derive(Clone, Copy, Debug)]
 struct Stream {
@@ -149,6 +161,21 @@ impl Session {
         self.negotiate(engine, &bodies(arrival.request)?, arrival)
     }
 
+    /// Applies an UPDATE (RFC 3311); gives the text of the answer where it brought an offer.
+    pub(super) fn update(
+        &mut self,
+        engine: &Engine,
+        arrival: &Arrival<'_>,
+    ) -> Result<Option<String>, Failure> {
+        let bodies = bodies(arrival.request)?;
+        if bodies.sdp.is_some() {
+            self.peer = arrival.from;
+            return self.negotiate(engine, &bodies, arrival).map(Some);
+        }
+        self.learn(bodies.metadata.and_then(metadata));
+        Ok(None)
+    }
+
     /// Applies the answer to an offer of ours, which came with the ACK.
     pub(super) fn answered(&mut self, engine: &Engine, sdp: &[u8]) -> Result<(), Failure> {
         let plans = self.told.accept(&Description::parse(sdp)?, self.srtp)?;
@@ -199,15 +226,18 @@ impl Session {
         let negotiation = Negotiation::new(&offer, self.leg, self.srtp)?;
         let ports = negotiation.accepted().iter().map(|&m_line| self.port(engine, m_line, local));
         let ports: Vec<u16> = ports.collect::<Result<_, _>>()?;
-        if let Some(newer) = newer {
-            match &mut self.recording {
-                Some(recording) => recording.update(newer),
-                None => self.recording = Some(newer),
-            }
-        }
+        self.learn(newer);
         let answer = negotiation.answer(arrival.advertised, &ports, &mut self.told);
         self.apply(engine, &answer.plans, &arrival.peer.caller)?;
         Ok(answer.sdp)
+    }
+
+    fn learn(&mut self, newer: Option<Recording>) {
+        match (&mut self.recording, newer) {
+            (Some(recording), Some(newer)) => recording.update(newer),
+            (none @ None, newer) => *none = newer,
+            (Some(_), None) => {}
+        }
     }
 
     /// Our own offer, for an INVITE without one.

@@ -1,6 +1,7 @@
 //! Tapped calls: what the tap finds becomes calls like all others, except that nothing can be answered to them.
 
 use super::Exchange;
+use super::inquiry::Parties;
 use super::line::{Line, Way};
 use super::reception::{call_names, new_id};
 use super::session::metadata;
@@ -10,6 +11,7 @@ use crate::config::Peer;
 use crate::engine::codec::Foreign;
 use crate::engine::{CallSlot, Engine, StreamId, StreamRole};
 use crate::pii::{Pii, SpeakerId};
+use crate::sip::headers::HeaderChoice;
 use crate::sip::message::Request;
 use crate::sip::offer_answer::MediaPlan;
 use crate::sip::siprec::{Bodies, CallerChoice, ChosenBy, choose_caller};
@@ -166,7 +168,7 @@ impl Exchange {
             return None;
         };
         let recording = recording_of(invite);
-        let names = tapped_names(self, invite, recording.as_ref());
+        let names = tapped_names(self, &peer, invite, recording.as_ref());
         let session = TappedSession {
             slot,
             peer: peer.clone(),
@@ -185,6 +187,7 @@ impl Exchange {
             id: new_id(),
             sip_call_id: invite.call_id().to_owned(),
             names,
+            parties: Parties::of_invite(invite),
             source: Source::Tap,
             address: from.ip(),
             peer,
@@ -270,8 +273,12 @@ impl Exchange {
     /// The gateway that a message came from, as configured; a stranger may claim nothing, and is told nothing either.
     fn tapped_peer(&self, from: SocketAddr) -> Peer {
         let known = self.0.config.peers.iter().find(|peer| peer.is_at(from.ip()));
-        let stranger =
-            || Peer { name: "tap".to_owned(), may_claim: false, headers: false, ..Peer::default() };
+        let stranger = || Peer {
+            name: "tap".to_owned(),
+            may_claim: false,
+            headers: HeaderChoice::NONE,
+            ..Peer::default()
+        };
         known.cloned().unwrap_or_else(stranger)
     }
 
@@ -408,6 +415,11 @@ fn recording_of(request: &Request) -> Option<Recording> {
 }
 
 /// All names that a tapped call may be asked for by, that of a call whose place it takes included.
-fn tapped_names(exchange: &Exchange, invite: &Request, recording: Option<&Recording>) -> CallNames {
-    call_names(&exchange.0.reception.prefix, invite, recording).with(tap::replaced(invite))
+fn tapped_names(
+    exchange: &Exchange,
+    peer: &Peer,
+    invite: &Request,
+    recording: Option<&Recording>,
+) -> CallNames {
+    call_names(&exchange.0.reception.style(peer).prefix, peer, invite, recording).with(tap::replaced(invite))
 }

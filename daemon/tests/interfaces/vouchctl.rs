@@ -144,6 +144,24 @@ fn a_dialplan_gets_the_status_alone() {
 }
 
 #[test]
+fn a_dialplan_may_ask_before_the_call_is_there() {
+    let lab = Lab::new();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| lab.prints(&["result", "c9", "--wait", "1m", "--format", "plain"]));
+        wait_until("the tool waits", || lab.script.was_asked("call c9"));
+        lab.script.arrive("c9");
+        wait_until("the tool looks again", || {
+            lab.script.asked.lock().unwrap().iter().filter(|asked| *asked == "call c9").count() > 1
+        });
+        // Its last answer comes with its end.
+        lab.script.change("call-ended", "c9", |call| call.result.status = Status::Inconclusive);
+        assert_eq!(waiting.join().unwrap(), "inconclusive\n");
+    });
+    let never = lab.ctl(&["result", "c8", "--wait", "20ms", "--format", "plain"]);
+    assert_eq!((never.code, never.out.as_str()), (4, ""));
+}
+
+#[test]
 fn the_exit_code_and_the_message_name_the_cause() {
     let mut lab = Lab::new();
     let unknown = lab.ctl(&["call", "none"]);
