@@ -117,7 +117,7 @@ impl Exchange {
             let outcome: Result<Arc<Voiceprint>, AskError> = exchange.store(new, Some(&id)).await;
             let mut floor = exchange.floor();
             if let Some(line) = floor.find_mut(&id) {
-                line.call.stored(outcome.map_err(|error| error.to_string()));
+                line.call.stored(outcome.map_err(|error| error.to_string()), Timestamp::now());
                 exchange.carry_out(line);
             }
         });
