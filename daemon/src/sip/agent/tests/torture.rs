@@ -82,6 +82,8 @@ fn invalid_messages_meet_their_fate() {
         ("Content-Length: 0", "Content-Length: 0\r\nl: 0", Status(400)),
         ("Call-ID: call-1\r\n", "Call-ID: call-1\r\nI: call-2\r\n", Status(400)),
         ("Call-ID: call-1\r\n", "", Status(400)),
+        ("Call-ID: call-1\r\n", "Call-ID: call\u{1}1\r\n", Status(400)),
+        ("Call-ID: call-1\r\n", "Call-ID: c\u{e9}ll-1\r\n", Status(400)),
         ("OPTIONS sip", "OPT\u{e9}ONS sip", Status(400)),
         ("OPTIONS sip", "REGISTER sip", Status(400)),
         ("Via: ", "Vib: ", Dropped),
