@@ -77,7 +77,7 @@ fn check_lines(offer: &Description, sdp: &str, plans: &[MediaPlan], leg: Leg) {
         let plan = plans.iter().find(|plan| plan.m_line == place);
         assert_eq!((said.port != 0, &said.kind), (plan.is_some(), &asked.kind), "{sdp}");
         // `08` is answered as `8`.
-        let offered = |number| asked.payloads.iter().any(|it| it.number == number);
+        let offered = |number: u8| asked.payloads.iter().any(|it| it.number == number);
         let known = |format: &String| asked.formats.contains(format) || format.parse().is_ok_and(offered);
         assert!(said.formats.iter().all(known), "{sdp}");
         if plan.is_some() && leg == Leg::Siprec {
