@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use vouch::sip::agent::{Agent, AgentConfig, Event, Output, Reply, RequestKey};
+use vouch::sip::agent::{Agent, AgentConfig, CommandError, Event, Output, Reply, RequestKey};
 use vouch::sip::counters::SipCounters;
 use vouch::sip::dialog::DialogId;
 use vouch::sip::flow::{ConnectionId, Flow, Transport};
@@ -131,11 +131,16 @@ impl Scene {
             b'f' => self.agent.send_info(dialog, &[], None, now),
             _ => return,
         };
-        assert_eq!(outcome, Ok(()), "the application was told of what is not there");
+        if outcome == Err(CommandError::NothingToAnswer) {
+            // A change that was cancelled, or took too long, is answered without the application.
+            self.dialogs.entry(dialog).and_modify(|known| known.waits = false);
+        } else {
+            assert_eq!(outcome, Ok(()), "the application was told of what is not there");
+        }
         self.watch();
     }
 
-    fn answer(&mut self, dialog: DialogId, reply: Reply) -> Result<(), vouch::sip::agent::CommandError> {
+    fn answer(&mut self, dialog: DialogId, reply: Reply) -> Result<(), CommandError> {
         let status = reply.status;
         let outcome = self.agent.answer(dialog, reply, self.now);
         // What goes out tells whether the dialog lives on: a refused change leaves it as it was.
