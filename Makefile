@@ -7,12 +7,12 @@ DEB_PROFILE ?= dist
 SUDO    := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 # Everything that a fresh Debian 12 machine with Rust needs, by what needs it.
-BUILD_PACKAGES := build-essential pkg-config libsystemd-dev
+BUILD_PACKAGES := build-essential pkg-config libsystemd-dev libopus-dev
 VOICE_PACKAGES := asterisk-core-sounds-en-wav asterisk-core-sounds-es-wav asterisk-core-sounds-fr-wav \
                   asterisk-core-sounds-it-wav asterisk-core-sounds-ru-wav asterisk-prompt-it-menardi-wav \
                   asterisk-core-sounds-en-g722 asterisk-core-sounds-es-g722 asterisk-core-sounds-fr-g722 \
-                  asterisk-core-sounds-it-g722 asterisk-core-sounds-ru-g722
-TEST_PACKAGES  := sip-tester systemd
+                  asterisk-core-sounds-it-g722 asterisk-core-sounds-ru-g722 asterisk-core-sounds-en-gsm
+TEST_PACKAGES  := sip-tester kamailio systemd
 ACCURACY_PACKAGES := ffmpeg sox libsox-fmt-all python3-venv
 DEB_PACKAGES   := lintian systemd-container debootstrap
 

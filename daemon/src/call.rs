@@ -65,6 +65,8 @@ pub enum Effect {
         frames: u64,
         /// Whether it is for a voiceprint.
         enrollment: bool,
+        /// Whether wideband speech is to be compared as such.
+        wide: bool,
     },
     /// Store a voiceprint, durably, and report back with [`Call::stored`].
     Store(Box<NewVoiceprint>),
@@ -79,8 +81,8 @@ pub enum Effect {
 pub struct NewVoiceprint {
     /// Whose it is.
     pub speaker: SpeakerId,
-    /// The enrollment speech.
-    pub voice: Voice,
+    /// The enrollment speech, once for each band.
+    pub voices: Vec<Voice>,
     /// Reference of the consent.
     pub consent: Option<Pii<String>>,
 }
@@ -203,14 +205,14 @@ impl Call {
         self.enrollment.abandon("the voice engine failed", &mut self.effects);
     }
 
-    /// Takes the voice that was asked for; `None` when the engine failed.
-    pub fn embedded(&mut self, tag: u64, voice: Option<Voice>, now: Timestamp) {
+    /// Takes the voice that was asked for, once for each band; none when the engine failed.
+    pub fn embedded(&mut self, tag: u64, voices: Vec<Voice>, now: Timestamp) {
         if self.verification.awaits(tag) {
-            let judgement = self.judge(voice.as_ref());
+            let judgement = self.judge(&voices);
             self.verification.conclude(judgement, now);
             self.effects.push(Effect::ResultChanged);
         } else if self.enrollment.awaits(tag) {
-            self.keep(voice);
+            self.keep(voices);
         }
     }
 
@@ -333,7 +335,7 @@ impl Call {
         if self.status().is_final() {
             self.verification.judgement().frames
         } else {
-            self.heard.frames - self.base
+            self.heard.frames.saturating_sub(self.base)
         }
     }
 
@@ -358,7 +360,8 @@ impl Call {
 
     fn embed(&mut self, first: u64, frames: u64, enrollment: bool) -> u64 {
         self.last_tag += 1;
-        self.effects.push(Effect::Embed { tag: self.last_tag, first, frames, enrollment });
+        let wide = matches!(&self.standing, Standing::Enrolled(voiceprint) if voiceprint.has_wideband());
+        self.effects.push(Effect::Embed { tag: self.last_tag, first, frames, enrollment, wide });
         self.last_tag
     }
 
@@ -389,21 +392,21 @@ impl Call {
         self.obstacle.or(foreign.then_some(Reason::ModelMismatch))
     }
 
-    fn judge(&self, voice: Option<&Voice>) -> Judgement {
-        match (&self.standing, voice) {
-            (Standing::Enrolled(voiceprint), Some(voice)) => {
-                Judgement::of(voiceprint, voice, &self.heard, self.policy.yardstick)
+    fn judge(&self, voices: &[Voice]) -> Judgement {
+        match &self.standing {
+            Standing::Enrolled(voiceprint) if !voices.is_empty() => {
+                Judgement::of(voiceprint, voices, &self.heard, self.policy.yardstick)
             }
             _ => Judgement::bare(Status::Error, Some(Reason::EngineFault)),
         }
     }
 
-    fn keep(&mut self, voice: Option<Voice>) {
-        match (voice, self.claim.clone()) {
-            (Some(voice), Some(speaker)) => {
+    fn keep(&mut self, voices: Vec<Voice>) {
+        match self.claim.clone() {
+            Some(speaker) if !voices.is_empty() => {
                 let consent = self.enrollment.storing();
                 self.storing = Some(speaker.clone());
-                let new = NewVoiceprint { speaker, voice, consent };
+                let new = NewVoiceprint { speaker, voices, consent };
                 self.effects.push(Effect::Store(Box::new(new)));
             }
             _ => self.enrollment.fail("the voice engine failed".to_owned(), &mut self.effects),

@@ -6,9 +6,12 @@
 
 mod read;
 mod sections;
+mod service;
 mod values;
 
-pub use sections::{Api, Authentication, Enrollment, Identity, Limits, Peer, Retention, Sip, Store, Voice};
+pub use sections::{
+    Api, Authentication, Enrollment, Identity, Limits, Peer, Retention, Sip, Store, Tap, Voice,
+};
 pub use values::{InfoRule, PortRange, parse_duration};
 
 use read::{Reader, Section};
@@ -28,6 +31,8 @@ pub struct Config {
     pub sip: Sip,
     /// Gateways that may talk to Vouch.
     pub peers: Vec<Peer>,
+    /// Interfaces that calls between others are overheard on.
+    pub tap: Tap,
     /// Where a call's speaker id comes from.
     pub identity: Identity,
     /// When a caller is authenticated.
@@ -51,6 +56,7 @@ impl Default for Config {
         Self {
             sip: Sip::default(),
             peers: vec![Peer::default()],
+            tap: Tap::default(),
             identity: Identity::default(),
             authentication: Authentication::default(),
             enrollment: Enrollment::default(),
@@ -124,6 +130,7 @@ impl Config {
         root.version(VERSION);
         root.section("sip", |s| config.sip.read(s));
         root.tables("peers", &mut config.peers, Peer::blank, Peer::read);
+        root.section("tap", |s| config.tap.read(s));
         root.section("identity", |s| config.identity.read(s));
         root.section("authentication", |s| config.authentication.read(s));
         root.section("enrollment", |s| config.enrollment.read(s));

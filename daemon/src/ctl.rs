@@ -13,6 +13,7 @@ mod early;
 mod form;
 mod offline;
 mod output;
+mod replay;
 mod show;
 mod sse;
 mod table;

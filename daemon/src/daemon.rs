@@ -13,6 +13,8 @@ use crate::exchange::{Exchange, Parts};
 use crate::metrics::Metrics;
 use crate::sip::transport;
 use crate::store::Store;
+use crate::sys::capabilities::give_up_net_raw;
+use crate::tap::live::Interfaces;
 use crate::{log, model};
 use args::Args;
 use clap::Parser;
@@ -28,7 +30,9 @@ type Fault = Box<dyn std::error::Error + Send + Sync>;
 pub fn main() -> ExitCode {
     let args = Args::parse();
     match prepare(&args) {
-        Ok(Some((config, calibration))) => finish(run(config, calibration)),
+        Ok(Some((config, calibration))) => {
+            finish(capture(&config).and_then(|interfaces| run(config, calibration, interfaces)))
+        }
         Ok(None) => ExitCode::SUCCESS,
         Err(fault) => finish(Err(fault)),
     }
@@ -59,9 +63,24 @@ fn finish(outcome: Result<(), Fault>) -> ExitCode {
     }
 }
 
+/// Opens the tapped interfaces, before there is any other thread, and gives the right to away.
+fn capture(config: &Config) -> Result<Interfaces, Fault> {
+    let interfaces = Interfaces::open(&config.tap)?;
+    if !interfaces.is_empty()
+        && let Err(error) = give_up_net_raw()
+    {
+        tracing::warn!(%error, "CAP_NET_RAW could not be given up");
+    }
+    Ok(interfaces)
+}
+
 /// Starts everything, says that it is ready, and stops in order on SIGTERM or SIGINT.
 #[tokio::main]
-async fn run(config: Config, calibration: Option<SiteCalibration>) -> Result<(), Fault> {
+async fn run(
+    config: Config,
+    calibration: Option<SiteCalibration>,
+    interfaces: Interfaces,
+) -> Result<(), Fault> {
     files::make_room_for(config.limits.max_calls, config.api.max_connections)?;
     let config = Arc::new(config);
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), Timestamp::now().as_second()));
@@ -89,6 +108,10 @@ async fn run(config: Config, calibration: Option<SiteCalibration>) -> Result<(),
     let api = tokio::spawn(api.serve(socket, until(stopped)));
     let watch = tokio::spawn(exchange.clone().watch_media());
     let reception = tokio::spawn(exchange.clone().receive_calls(sip));
+    let tap = match interfaces.is_empty() {
+        true => None,
+        false => Some(interfaces.start(exchange.clone(), tokio::runtime::Handle::current())?),
+    };
     let pulse = tokio::spawn(service::keep_alive(exchange.clone()));
     service::ready();
 
@@ -99,6 +122,7 @@ async fn run(config: Config, calibration: Option<SiteCalibration>) -> Result<(),
         ended = reception => Err(format!("the SIP part ended: {ended:?}").into()),
     };
     service::stopping();
+    drop(tap);
     exchange.hang_up_all().await;
     pulse.abort();
     let _ = stop.send(true);

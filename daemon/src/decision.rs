@@ -29,6 +29,13 @@ pub struct Voice {
     pub net_speech_ms: u32,
 }
 
+impl Voiceprint {
+    /// Whether it can be compared with wideband speech as such.
+    pub fn has_wideband(&self) -> bool {
+        self.voices.iter().any(|voice| voice.band == Band::Wide)
+    }
+}
+
 impl Voice {
     fn sample(&self) -> Sample<'_> {
         Sample { embedding: self.embedding.reveal(), band: self.band, net_speech_ms: self.net_speech_ms }
@@ -99,15 +106,17 @@ impl Judgement {
         Self { reasons, frames, ..Self::bare(Status::Inconclusive, None) }
     }
 
-    /// The answer from comparing `test` with a voiceprint, scored by `yardstick`.
+    /// The answer from comparing the caller's voice, given once for each band at hand, with a voiceprint, scored by
+    /// `yardstick`.
     ///
     /// A score below the threshold is inconclusive, not a rejection, on audio too poor to judge, and on poor audio that
     /// still speaks for the speaker: noise lowers the scores of genuine callers.
-    pub fn of(voiceprint: &Voiceprint, test: &Voice, heard: &Heard, yardstick: Yardstick) -> Self {
+    pub fn of(voiceprint: &Voiceprint, voices: &[Voice], heard: &Heard, yardstick: Yardstick) -> Self {
         let Yardstick { threshold, curves } = yardstick;
         let enrolled: Vec<Sample<'_>> = voiceprint.voices.iter().map(Voice::sample).collect();
+        let test: Vec<Sample<'_>> = voices.iter().map(Voice::sample).collect();
         let mut reasons = remarks(&heard.quality);
-        let (status, comparison) = match score::compare(&enrolled, &[test.sample()], curves) {
+        let (status, comparison) = match score::compare(&enrolled, &test, curves) {
             // Whatever is no number is no proof either.
             Ok(figures) if figures.score >= threshold => (Status::Authenticated, Some(figures)),
             Ok(figures) if figures.score < threshold && leaves_doubt(&figures, &heard.quality) => {
@@ -119,7 +128,7 @@ impl Judgement {
                 (Status::Error, None)
             }
         };
-        let frames = u64::from(test.net_speech_ms / 10);
+        let frames = test.first().map_or(0, |test| u64::from(test.net_speech_ms / 10));
         Self { status, comparison, reasons, frames, voiceprint_version: Some(voiceprint.version) }
     }
 }
@@ -167,7 +176,7 @@ mod tests {
         let voiceprint = Voiceprint { version: 1, model_version: 1, voices: vec![voice(0.0)] };
         let heard = Heard { quality, ..Heard::default() };
         let yardstick = Yardstick { threshold: 90.0, curves: Curves::shipped() };
-        let judgement = Judgement::of(&voiceprint, &voice(degrees), &heard, yardstick);
+        let judgement = Judgement::of(&voiceprint, &[voice(degrees)], &heard, yardstick);
         (judgement.status, judgement.comparison.unwrap().llr)
     }
 

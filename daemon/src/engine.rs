@@ -3,10 +3,11 @@
 //! A fixed pool of call slots, each with the streams of a call, a jitter buffer, a detector and the newest 30 s of net
 //! speech; receiver threads that carry packets from the sockets into the slots; worker threads that turn speech into
 //! embeddings. [`Engine`] is the handle that the exchange holds. Read in the order the audio flows: `source`, `stream`,
-//! `jitter`, [`codec`], `clock`, `ear`, `slot`; then the threads, `receive` and `worker`.
+//! `jitter`, [`codec`], `decoders`, `clock`, `ear`, `slot`; then the threads, `receive` and `worker`.
 
 mod clock;
 pub mod codec;
+mod decoders;
 mod ear;
 mod error;
 mod jitter;
@@ -20,18 +21,19 @@ mod receive;
 mod slot;
 mod source;
 mod stream;
+mod tapped;
 mod worker;
 
 pub use error::{EmbedFault, EngineError};
 pub use jitter::JitterCounts;
 pub use offline::RecordingsError;
 pub use path::PacketPath;
-pub use slot::{MAX_STREAMS, STATE_BYTES_PER_CALL};
+pub use slot::{MAX_STREAMS, state_bytes_per_call};
 pub use stream::{MediaSource, Traffic};
 
 use crate::audio::Recording;
 use crate::sys::media_socket::{Batch, MediaSocket};
-use codec::Codec;
+use codec::{Codec, Foreign};
 use line::Line;
 use pool::{Pool, relock};
 use slot::SlotState;
@@ -89,6 +91,13 @@ pub struct StreamId {
     line: usize,
 }
 
+impl StreamId {
+    /// The call that it is a stream of.
+    pub const fn slot(self) -> CallSlot {
+        self.slot
+    }
+}
+
 /// Whose stream it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamRole {
@@ -111,6 +120,8 @@ pub struct Progress {
     pub codec: Option<Codec>,
     /// Payload type that came and that nobody decodes.
     pub unsupported_type: Option<u8>,
+    /// Codec that came and that nobody decodes.
+    pub foreign: Option<Foreign>,
     /// Packets of the caller's stream.
     pub traffic: Traffic,
     /// When the first frame of the net speech came.
@@ -136,8 +147,20 @@ pub struct EmbedJob {
     pub first: u64,
     /// Frames.
     pub frames: u64,
-    /// Whether it is for a voiceprint, that is also of a noisy copy of the speech.
+    /// Whether it is for a voiceprint, that is also of a noisy copy of the speech, and of wideband speech for both
+    /// bands.
     pub enrollment: bool,
+    /// Whether wideband speech is to be compared in the wide band: the voiceprint has an embedding of it.
+    pub wide: bool,
+}
+
+/// What the network made of a stretch of speech: an embedding for each band that was wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Embeddings {
+    /// For comparison with the telephone.
+    pub narrow: Option<Embedding>,
+    /// Of wideband speech alone, for comparison with its like.
+    pub wide: Option<Embedding>,
 }
 
 /// An embedding, or why there is none.
@@ -145,10 +168,8 @@ pub struct EmbedJob {
 pub struct EmbedOutcome {
     /// The wish. Its first frame is later than asked where speech was overwritten while the wish waited.
     pub job: EmbedJob,
-    /// Band of the speech.
-    pub band: Band,
     /// What came of it.
-    pub result: Result<Embedding, EmbedFault>,
+    pub result: Result<Embeddings, EmbedFault>,
 }
 
 /// Figures for metrics.
@@ -202,12 +223,16 @@ impl Engine {
     /// # Errors
     /// [`EngineError::PoolFull`]; other calls are not affected.
     pub fn open_call(&self, analysed: bool) -> Result<CallSlot, EngineError> {
+        self.take_slot(analysed, false)
+    }
+
+    fn take_slot(&self, analysed: bool, tapped: bool) -> Result<CallSlot, EngineError> {
         let Some(index) = self.pool.free().slots.pop_front() else {
             self.pool.stats.refused_calls.fetch_add(1, Ordering::Relaxed);
             return Err(EngineError::PoolFull(self.pool.slots.len()));
         };
         let mut call = self.pool.slots[index as usize].lock();
-        call.open(analysed);
+        call.open(analysed, tapped);
         self.pool.occupied.enter(index);
         Ok(CallSlot { index, generation: call.generation })
     }
@@ -311,14 +336,22 @@ impl Engine {
     /// waits, and a wait may be dropped.
     pub async fn changed(&self) -> CallSlot {
         loop {
-            while let Some(index) = self.pool.changes.take() {
-                let call = self.pool.slots[index as usize].lock();
-                if call.open {
-                    return CallSlot { index, generation: call.generation };
-                }
+            if let Some(slot) = self.news() {
+                return slot;
             }
             self.pool.changes.told().await;
         }
+    }
+
+    /// The next call that [`Self::changed`] would give at once.
+    pub fn news(&self) -> Option<CallSlot> {
+        while let Some(index) = self.pool.changes.take() {
+            let call = self.pool.slots[index as usize].lock();
+            if call.open {
+                return Some(CallSlot { index, generation: call.generation });
+            }
+        }
+        None
     }
 
     /// Ends a call: closes its sockets, wipes what was held, frees its slot and ports.
@@ -326,7 +359,7 @@ impl Engine {
         let Some(mut call) = self.pool.call(slot) else { return };
         let mut ports = [None; MAX_STREAMS];
         for (port, line) in ports.iter_mut().zip(&call.lines) {
-            *port = line.as_ref().map(|line| line.port);
+            *port = line.as_ref().and_then(Line::port);
         }
         self.pool.queue.remove(slot);
         let traffic = call.close();

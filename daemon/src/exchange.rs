@@ -6,15 +6,21 @@
 //! in [`reception`].
 
 mod floor;
+mod inquiry;
 mod line;
 mod media;
 mod people;
 mod reception;
 mod session;
+mod subscribers;
+mod tapped;
+
+pub use tapped::Wiretap;
 
 use crate::ask::AskError;
 use crate::calibration::SiteCalibration;
 use crate::call::Policy;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::decision::Yardstick;
 use crate::engine::Engine;
@@ -23,7 +29,7 @@ use crate::metrics::Metrics;
 use crate::pii::{Pii, SpeakerId};
 use crate::store::Store;
 use crate::verdict::Verdict;
-use crate::view::{CallView, EnrollmentView, Event, SpeakerView, StatusView};
+use crate::view::{CallView, EnrollmentView, Event, SpeakerView, StatusView, TapView};
 use floor::Floor;
 use jiff::Timestamp;
 use reception::Reception;
@@ -66,6 +72,8 @@ struct Inner {
     events: EventHub,
     floor: Mutex<Floor>,
     reception: Reception,
+    clock: Clock,
+    tap: Mutex<Vec<TapView>>,
     started: Instant,
 }
 
@@ -78,6 +86,11 @@ impl fmt::Debug for Exchange {
 impl Exchange {
     /// An exchange without calls.
     pub fn new(parts: Parts) -> Self {
+        Self::by_clock(parts, Clock::system())
+    }
+
+    /// An exchange without calls that goes by `clock`.
+    pub fn by_clock(parts: Parts, clock: Clock) -> Self {
         let Parts { config, engine, store, metrics, calibration } = parts;
         let name = calibration.as_ref().map_or_else(|| "shipped".to_owned(), ToString::to_string);
         // One for the life of the process, so that every call can hold it.
@@ -93,7 +106,7 @@ impl Exchange {
             consent_required: config.enrollment.consent_required,
             model_version: engine.network().version(),
         };
-        let first = crate::events::first_number(Timestamp::now().as_second().try_into().unwrap_or(0));
+        let first = crate::events::first_number(clock.timestamp().as_second().try_into().unwrap_or(0));
         Self(Arc::new(Inner {
             policy,
             calibration: name,
@@ -104,6 +117,8 @@ impl Exchange {
             metrics,
             events: EventHub::new(EVENT_HISTORY, first),
             floor: Mutex::new(Floor::default()),
+            clock,
+            tap: Mutex::default(),
             started: Instant::now(),
         }))
     }
@@ -124,6 +139,7 @@ impl Exchange {
             calibration: inner.calibration.clone(),
             kernel: inner.engine.network().kernel_name().to_owned(),
             listeners: inner.config.sip.listen.iter().map(ToString::to_string).collect(),
+            tap: inner.tap.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             health: if inner.store.is_stopped() {
                 "the store takes no changes: see the log".to_owned()
             } else {
@@ -166,7 +182,7 @@ impl Exchange {
                 return Err(AskError::Conflict("the call has ended".to_owned()));
             }
             let standing = self.standing(&speaker);
-            line.call.claim(speaker, standing, Timestamp::now());
+            line.call.claim(speaker, standing, self.now());
             Ok(())
         })?;
         self.call(call).await
@@ -177,7 +193,7 @@ impl Exchange {
     /// # Errors
     /// [`AskError`] says what is missing.
     pub async fn enroll(&self, call: &str, consent: Option<String>) -> Result<EnrollmentView, AskError> {
-        self.with_call(call, |line| line.call.enroll(consent.map(Pii::new), Timestamp::now()))?;
+        self.with_call(call, |line| line.call.enroll(consent.map(Pii::new), self.now()))?;
         self.floor().find(call).map(line::Line::enrollment).ok_or(AskError::NoSuchCall)
     }
 
@@ -187,7 +203,7 @@ impl Exchange {
     /// [`AskError::NoSuchCall`].
     pub async fn evaluate(&self, call: &str, start_new: bool) -> Result<Verdict, AskError> {
         self.with_call(call, |line| {
-            line.call.evaluate(start_new, Timestamp::now());
+            line.call.evaluate(start_new, self.now());
             Ok(())
         })?;
         self.result(call).await
@@ -217,8 +233,13 @@ impl Exchange {
         self.0.floor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The time, of day.
+    fn now(&self) -> Timestamp {
+        self.0.clock.timestamp()
+    }
+
     fn publish(&self, kind: &str, call: Option<CallView>, speaker: Option<SpeakerView>) {
-        let time = Timestamp::now().to_string();
+        let time = self.now().to_string();
         self.0.events.publish(Event { id: 0, kind: kind.to_owned(), time, call, speaker });
     }
 }

@@ -7,6 +7,7 @@
 
 use crate::engine::{EngineCounters, Traffic};
 use crate::sip::counters::SipCounters;
+use crate::tap::TapCounts;
 use crate::verdict::{Reason, Status};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -32,6 +33,8 @@ pub struct Metrics {
     pub sip: SipMetrics,
     /// Media packets.
     rtp: RtpMetrics,
+    /// The tap.
+    pub tap: TapMetrics,
     /// The voice engine.
     engine: EngineMetrics,
     /// The store.
@@ -49,6 +52,8 @@ pub struct CallMetrics {
     pub limit: Gauge,
     /// Calls begun, by source (`siprec`, `media-leg`).
     pub started: Words,
+    /// Questions to the verification service, by the status that was answered.
+    pub questions: Words,
     /// Calls refused, by reason (`full`, `unknown-peer`, `no-codec`, ...).
     pub refused: Words,
     /// Answers given, by status.
@@ -73,6 +78,13 @@ pub struct SipMetrics(Mirrors<SipCounters>);
 /// Media packets, as the voice engine counts them.
 #[derive(Debug)]
 pub struct RtpMetrics(Mirrors<Traffic>);
+
+/// The tap.
+#[derive(Debug)]
+pub struct TapMetrics {
+    figures: Mirrors<TapCounts>,
+    dropped: Counter,
+}
 
 /// The voice engine.
 #[derive(Debug)]
@@ -153,6 +165,7 @@ impl Metrics {
             calls: CallMetrics::new(&mut Group { registry: &mut registry, prefix: "" }),
             sip: SipMetrics::new(&mut Group { registry: &mut registry, prefix: "sip_" }),
             rtp: RtpMetrics::new(&mut Group { registry: &mut registry, prefix: "rtp_" }),
+            tap: TapMetrics::new(&mut Group { registry: &mut registry, prefix: "tap_" }),
             engine: EngineMetrics::new(&mut Group { registry: &mut registry, prefix: "engine_" }),
             store: StoreMetrics::new(&mut Group { registry: &mut registry, prefix: "store_" }),
             api: ApiMetrics::new(&mut Group { registry: &mut registry, prefix: "api_" }),
@@ -194,6 +207,7 @@ impl CallMetrics {
             active: group.gauge("calls", "Calls in progress"),
             limit: group.gauge("calls_limit", "Most calls at once"),
             started: group.words("calls_started", "Calls begun", "source"),
+            questions: group.words("questions", "Questions to the verification service", "status"),
             refused: group.words("calls_refused", "Calls refused", "reason"),
             results: group.words("results", "Answers given", "status"),
             reasons: group.words("result_reasons", "Reasons named in answers", "reason"),
@@ -262,6 +276,41 @@ impl RtpMetrics {
             ("duplicates", "Packets that came twice", |t| t.jitter.duplicates),
         ];
         Self(figures.into_iter().map(|(name, help, figure)| (group.counter(name, help), figure)).collect())
+    }
+}
+
+impl TapMetrics {
+    /// Takes over what the tap has counted, and what its interfaces dropped.
+    pub fn mirror(&self, counted: &TapCounts, dropped: u64) {
+        for (counter, figure) in &self.figures {
+            counter.inner().store(figure(counted), Ordering::Relaxed);
+        }
+        self.dropped.inner().store(dropped, Ordering::Relaxed);
+    }
+
+    fn new(group: &mut Group<'_>) -> Self {
+        let figures: [Figure<TapCounts>; 13] = [
+            ("frames", "Frames taken from the tapped interfaces", |t| t.frames),
+            ("duplicates", "Packets that a mirror port showed twice", |t| t.duplicates),
+            ("cut", "Packets captured only in part", |t| t.cut),
+            ("other", "Frames of which nothing could be made", |t| t.other),
+            ("reassembled", "Datagrams put together from fragments", |t| t.reassembled),
+            ("incomplete", "Datagrams with missing or overlapping fragments", |t| t.incomplete),
+            ("missed_bytes", "Bytes of SIP over TCP that the tap never saw", |t| t.missed_bytes),
+            ("sip_messages", "SIP messages overheard", |t| t.sip),
+            ("sip_malformed", "Overheard messages that cannot be read", |t| t.malformed),
+            ("calls_refused", "Calls not followed because too many go on", |t| t.refused),
+            ("media_packets", "Packets of calls overheard", |t| t.media),
+            ("other_hops", "RTP packets of calls on further hops", |t| t.other_hops),
+            ("unmatched", "RTP packets of no known call", |t| t.unmatched),
+        ];
+        Self {
+            figures: figures
+                .into_iter()
+                .map(|(name, help, figure)| (group.counter(name, help), figure))
+                .collect(),
+            dropped: group.counter("dropped", "Frames that the kernel dropped because vouchd was late"),
+        }
     }
 }
 

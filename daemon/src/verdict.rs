@@ -60,6 +60,8 @@ pub enum Reason {
     NoAudio,
     /// The caller's stream uses a codec that Vouch does not decode.
     UnsupportedCodec,
+    /// The caller's stream is encrypted, and its keys are not known.
+    Encrypted,
     /// Much of the audio was lost on the way.
     PacketLoss,
     /// Most packets of the caller's stream are not authentic under the SRTP key that the gateway gave.
@@ -84,6 +86,10 @@ pub enum Reason {
     StoreFault,
     /// The engine failed.
     EngineFault,
+    /// A gateway asked about a call that Vouch does not hear.
+    UnknownCall,
+    /// A gateway's question fits several calls, so none of their answers is given.
+    AmbiguousCall,
 }
 
 impl Reason {
@@ -93,6 +99,7 @@ impl Reason {
             Self::TooLittleSpeech => "too-little-speech",
             Self::NoAudio => "no-audio",
             Self::UnsupportedCodec => "unsupported-codec",
+            Self::Encrypted => "encrypted",
             Self::PacketLoss => "packet-loss",
             Self::SrtpKey => "srtp-key",
             Self::LowSnr => "low-snr",
@@ -105,6 +112,8 @@ impl Reason {
             Self::ModelMismatch => "model-mismatch",
             Self::StoreFault => "store-fault",
             Self::EngineFault => "engine-fault",
+            Self::UnknownCall => "unknown-call",
+            Self::AmbiguousCall => "ambiguous-call",
         }
     }
 }

@@ -25,8 +25,21 @@ pub struct StatusView {
     pub kernel: String,
     /// Where SIP is heard, such as `udp:127.0.0.1:5060`.
     pub listeners: Vec<String>,
+    /// Interfaces that are tapped.
+    pub tap: Vec<TapView>,
     /// `ready`, or what is wrong.
     pub health: String,
+}
+
+/// An interface that is tapped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TapView {
+    /// Its name.
+    pub interface: String,
+    /// Frames that could hold something of calls.
+    pub packets: u64,
+    /// Of them, dropped because vouchd was late. The loss of calls, which their results tell, is another thing.
+    pub dropped: u64,
 }
 
 /// How a call came in.
@@ -37,6 +50,8 @@ pub enum Source {
     Siprec,
     /// An INVITE that sends us the caller's audio.
     MediaLeg,
+    /// A call between others, overheard on a network interface or in a capture file. Nothing can be answered to it.
+    Tap,
 }
 
 impl Source {
@@ -45,6 +60,7 @@ impl Source {
         match self {
             Self::Siprec => "siprec",
             Self::MediaLeg => "media-leg",
+            Self::Tap => "tap",
         }
     }
 }

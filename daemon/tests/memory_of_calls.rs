@@ -2,7 +2,7 @@
 
 use std::fs;
 use talk::{Leg, Talk};
-use vouch::engine::STATE_BYTES_PER_CALL;
+use vouch::engine::state_bytes_per_call;
 
 #[path = "support/talk.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared by several tests, each of which uses a part")]
@@ -35,8 +35,8 @@ fn calls_take_their_state_and_nothing_else() {
         "resident: {} kB idle, {} kB more with {CALLS} calls of 45 s; state of a call {} kB",
         idle / 1024,
         busy.saturating_sub(idle) / 1024,
-        STATE_BYTES_PER_CALL / 1024
+        state_bytes_per_call() / 1024
     );
     // Handles of this test, allocator and page granularity: 20 kB a call.
-    assert!(busy.saturating_sub(idle) < CALLS * (STATE_BYTES_PER_CALL + 20 * 1024));
+    assert!(busy.saturating_sub(idle) < CALLS * (state_bytes_per_call() + 20 * 1024));
 }

@@ -86,6 +86,10 @@ pub(crate) struct Norm<'m> {
     pub(crate) shift: u32,
 }
 
+/// Weights of 16 outputs for inputs of 16 bits: for each pair of inputs, two weights for each output. They are those of 8
+/// bits, so that neither a pair of products nor the sum of 256 overflows.
+pub(crate) type PairBlock<const PAIRS: usize> = [[[i16; 2]; LANES]; PAIRS];
+
 /// How a convolution walks over its input and output slices, in elements.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Walk {
@@ -241,6 +245,25 @@ impl Kernel {
             Kind::Avx512(proof) => proof.conv_input(conv, walk, input, output),
             #[cfg(target_arch = "aarch64")]
             Kind::Neon(_) | Kind::Dotprod(_) => neon::conv_input(conv, walk, input, output),
+        }
+    }
+
+    /// Products of a matrix with a vector of 16-bit values, for each block of 16 outputs.
+    pub(crate) fn pairs<const PAIRS: usize>(
+        self,
+        weights: &[PairBlock<PAIRS>],
+        input: &[[i16; 2]; PAIRS],
+        output: &mut [[i32; LANES]],
+    ) {
+        match self.0 {
+            Kind::Scalar => scalar::pairs(weights, input, output),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(proof) => proof.pairs(weights, input, output),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(proof) => proof.pairs(weights, input, output),
+            // The compiler finds the widening multiplications itself.
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) | Kind::Dotprod(_) => scalar::pairs(weights, input, output),
         }
     }
 

@@ -1,7 +1,8 @@
 //! One ear: PCM in, speech frames and quality out.
 
 use crate::features::{Band, LogMel, MAX_FRAME_SAMPLES, log_mel};
-use crate::speech::{Detector, Onset, Step, WAITING};
+use crate::kernel::Kernel;
+use crate::speech::{Detector, FRAMES_PER_STEP, Sound, WAITING};
 use heapless::Deque;
 
 mod quality;
@@ -20,8 +21,8 @@ pub enum Origin {
 
 /// Detector and front end of one stream.
 ///
-/// Frames come out in order, each at most [`MAX_WAIT_FRAMES`] frames after its last sample was heard: the beginning
-/// of a sound waits until it has shown that it is speech.
+/// Frames come out in order, each less than [`MAX_WAIT_FRAMES`] frames after its last sample was heard: what follows a
+/// sound shows whether it is speech.
 #[derive(Clone, Debug)]
 pub struct Listener {
     band: Band,
@@ -31,7 +32,6 @@ pub struct Listener {
     /// Samples in the buffer that are concealed or older than the newest concealed one.
     tainted: usize,
     detector: Detector,
-    onset: Onset,
     waiting: Deque<Waiting, WAITING>,
     tally: Tally,
 }
@@ -44,21 +44,32 @@ pub const MAX_WAIT_FRAMES: usize = WAITING;
 struct Waiting {
     mel: LogMel,
     figures: FrameFigures,
+    sound: Sound,
 }
 
 impl Listener {
+    /// A listener that heard nothing yet, with the fastest kernel of this processor. To ask for it takes long on a
+    /// virtual machine: better [`restart`](Self::restart) a listener than make another.
+    pub fn new(band: Band) -> Self {
+        Self::with_kernel(band, Kernel::detect())
+    }
+
     /// A listener that heard nothing yet.
-    pub const fn new(band: Band) -> Self {
+    pub const fn with_kernel(band: Band, kernel: Kernel) -> Self {
         Self {
             band,
             buffer: [0; MAX_FRAME_SAMPLES],
             filled: 0,
             tainted: 0,
-            detector: Detector::new(band),
-            onset: Onset::new(),
+            detector: Detector::new(band, kernel),
             waiting: Deque::new(),
             tally: Tally::new(),
         }
+    }
+
+    /// Forgets everything; a stream of this band begins.
+    pub fn restart(&mut self, band: Band) {
+        *self = Self::with_kernel(band, self.detector.kernel());
     }
 
     /// Band of the stream.
@@ -66,9 +77,14 @@ impl Listener {
         self.band
     }
 
+    /// Goes on in another band: what the stream sounds like is learnt anew, the figures go on.
+    pub fn change_band(&mut self, band: Band) {
+        *self = Self { tally: self.tally.clone(), ..Self::with_kernel(band, self.detector.kernel()) };
+    }
+
     /// Takes the next samples; `speech` gets each frame that counts as net speech, in order.
     pub fn hear(&mut self, pcm: &[i16], origin: Origin, mut speech: impl FnMut(&LogMel)) {
-        self.tally.heard(pcm.len(), origin == Origin::Concealed);
+        self.tally.heard(pcm.len(), self.band, origin == Origin::Concealed);
         let mut rest = pcm;
         while !rest.is_empty() {
             let room = self.band.frame_samples() - self.filled;
@@ -88,7 +104,7 @@ impl Listener {
 
     /// Figures so far.
     pub fn quality(&self) -> Quality {
-        self.tally.quality(self.band)
+        self.tally.quality()
     }
 
     /// Judges the frame in the buffer.
@@ -98,32 +114,22 @@ impl Listener {
         }
         let samples = &self.buffer[..self.filled];
         let newest = &samples[samples.len() - self.band.shift_samples()..];
-        let now = Waiting { mel: log_mel(self.band, samples), figures: FrameFigures::of(newest) };
-        let judged = self.detector.judge(&now.mel);
-        let step = self.onset.next(judged);
-        match step {
-            Step::Pause => self.tally.pause(now.figures),
-            _ => self.tally.sound(),
+        let mel = log_mel(self.band, samples);
+        let noticed = self.detector.hear(&mel);
+        let now = Waiting { mel, figures: FrameFigures::of(newest), sound: noticed.sound };
+        if self.waiting.push_back(now).is_err() {
+            unreachable!("of WAITING frames the detector judges the first ones");
         }
-        match step {
-            Step::Pause => {}
-            Step::Drop => self.waiting.clear(),
-            Step::Noise => {
-                self.waiting.clear();
-                self.detector.was_noise();
-            }
-            Step::Wait => {
-                if self.waiting.push_back(now).is_err() {
-                    unreachable!("the onset ends or counts before more than WAITING frames wait");
+        if let Some(is_speech) = noticed.judged {
+            for waited in (0..FRAMES_PER_STEP).filter_map(|_| self.waiting.pop_front()) {
+                match (is_speech, waited.sound) {
+                    (true, Sound::Background | Sound::Foreground) => {
+                        self.tally.speech(waited.figures);
+                        speech(&waited.mel);
+                    }
+                    (false, Sound::Background) => self.tally.pause(waited.figures),
+                    (_, Sound::Tone) | (false, Sound::Foreground) => self.tally.sound(),
                 }
-            }
-            Step::Count => {
-                while let Some(waited) = self.waiting.pop_front() {
-                    self.tally.speech(waited.figures);
-                    speech(&waited.mel);
-                }
-                self.tally.speech(now.figures);
-                speech(&now.mel);
             }
         }
     }

@@ -1,20 +1,20 @@
 //! Net-speech detection: which frames are the caller talking.
 //!
-//! Works on log mel frames alone, so it is the same for both bands and for any level. Each frame
-//! gets a first judgement from its distance to a tracked noise floor (`floor`) and from whether it
-//! is nothing but one or two lines (`tone`); what stands out of the noise is then held back
-//! until it has moved as speech does and steady noise does not (`onset`).
+//! Works on log mel frames alone, so it is the same for both bands. A small network (`model`) hears them in pairs and
+//! says, 400 ms later, whether each pair was speech. Frames that are nothing but one or two lines (`tone`) never are. A
+//! tracked noise floor (`floor`) tells which of the other frames are mere background, for the signal-to-noise ratio.
 
 mod floor;
-mod onset;
+mod model;
 mod tone;
 
 use crate::features::{Band, LogMel};
+use crate::kernel::Kernel;
 use floor::NoiseFloor;
-pub(crate) use onset::{Onset, Step, WAITING};
+use model::{BINS, LOOK_AHEAD, Model};
 use tone::ToneWatch;
 
-/// First mel bin that is looked at: 250 Hz. Below it lie hum and car noise, and telephones cut it.
+/// First mel bin that the noise floor looks at: 250 Hz. Below it lie hum and car noise, and telephones cut it.
 const FIRST_BIN: usize = 8;
 /// Neighbouring mel bins that are averaged into a sub-band.
 const BINS_PER_SUBBAND: usize = 5;
@@ -24,67 +24,113 @@ const MAX_SUBBANDS: usize = 14;
 /// Average log energy of each sub-band, Q9.
 type Subbands = [i16; MAX_SUBBANDS];
 
-/// First judgement of a frame, from the past alone.
+/// Frames of a step of the network.
+pub(crate) const FRAMES_PER_STEP: usize = 2;
+/// Frames that wait at most for their judgement.
+pub(crate) const WAITING: usize = FRAMES_PER_STEP * (LOOK_AHEAD + 1);
+
+/// What a frame is unless it is speech.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sound {
     /// No louder than the noise.
     Background,
-    /// One or two steady lines: signalling tones, DTMF, fax, whistles.
+    /// One or two steady lines: signalling tones, DTMF, fax, whistles. Never speech.
     Tone,
-    /// Stands out of the noise.
+    /// Anything else.
     Foreground,
 }
 
-/// What later stages need of a judged frame.
+/// What was noticed with a frame.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Judgement {
+pub(crate) struct Noticed {
+    /// What the frame is apart from speech.
     pub(crate) sound: Sound,
-    /// Average log energy over all sub-bands, Q9.
-    pub(crate) level_q9: i16,
+    /// Whether the first [`FRAMES_PER_STEP`] of the last [`WAITING`] frames are speech: with every second frame, once
+    /// there were so many.
+    pub(crate) judged: Option<bool>,
 }
 
-/// Judges frames one by one.
+/// Judges frames.
 #[derive(Clone, Debug)]
 pub(crate) struct Detector {
+    band: Band,
+    kernel: Kernel,
     subbands: usize,
     floor: NoiseFloor,
     tone: ToneWatch,
-    /// The last frame stood out: it takes less to go on than to begin.
-    going_on: bool,
+    model: Model,
+    /// The first frame of a step.
+    first: Option<[i16; BINS]>,
+    /// The last step was speech: it takes less to go on than to begin.
+    talking: bool,
+    /// Which of the last frames were tones, the newest in the lowest bit.
+    tones: u64,
+    /// Steps heard, up to one more than the network looks ahead.
+    steps: u8,
 }
 
-/// Distance from the noise floor, Q9, at which speech begins: 0.9 neper.
-const BEGIN_Q9: i16 = 460;
-/// Distance below which it ends: 0.55 neper.
-const GO_ON_Q9: i16 = 280;
+/// Distance from the noise floor, Q9, up to which a frame is background: 0.55 neper.
+const BACKGROUND_Q9: i16 = 280;
+/// Log odds, Q12, at which speech begins.
+const BEGIN_Q12: i32 = 4_096;
+/// Log odds below which it ends.
+const GO_ON_Q12: i32 = -2_800;
+/// Tones among the frames that wait from which on none of them is speech: voices have a few lone lines, cadences many.
+const CADENCE: u32 = 7;
 
 impl Detector {
-    pub(crate) const fn new(band: Band) -> Self {
+    pub(crate) const fn new(band: Band, kernel: Kernel) -> Self {
         let subbands = (band.mels() - FIRST_BIN) / BINS_PER_SUBBAND;
-        Self { subbands, floor: NoiseFloor::new(), tone: ToneWatch::new(band), going_on: false }
+        Self {
+            band,
+            kernel,
+            subbands,
+            floor: NoiseFloor::new(),
+            tone: ToneWatch::new(band),
+            model: Model::new(),
+            first: None,
+            talking: false,
+            tones: 0,
+            steps: 0,
+        }
     }
 
-    /// Judges the next frame and learns the noise from it.
-    pub(crate) fn judge(&mut self, mel: &LogMel) -> Judgement {
-        let subbands = average_subbands(mel);
-        let used = &subbands[..self.subbands];
-        let distance = self.floor.hear(used);
+    pub(crate) const fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
+    /// Hears the next frame.
+    pub(crate) fn hear(&mut self, mel: &LogMel) -> Noticed {
+        let distance = self.floor.hear(&average_subbands(mel)[..self.subbands]);
         let is_tone = self.tone.hear(mel);
-        let threshold = if self.going_on { GO_ON_Q9 } else { BEGIN_Q9 };
-        self.going_on = distance > threshold;
-        let sound = match (self.going_on, is_tone) {
-            (false, _) => Sound::Background,
-            (true, true) => Sound::Tone,
-            (true, false) => Sound::Foreground,
+        self.tones = (self.tones << 1 | u64::from(is_tone)) & ((1 << WAITING) - 1);
+        let sound = match (is_tone, distance <= BACKGROUND_Q9) {
+            (_, true) => Sound::Background,
+            (true, false) => Sound::Tone,
+            (false, false) => Sound::Foreground,
         };
-        let sum: i32 = used.iter().map(|level| i32::from(*level)).sum();
-        Judgement { sound, level_q9: (sum / self.subbands as i32) as i16 }
+        let mut alike = *mel;
+        self.band.to_telephone_scale(&mut alike);
+        let frame: [i16; BINS] = core::array::from_fn(|bin| alike[bin]);
+        let judged = match self.first.take() {
+            None => {
+                self.first = Some(frame);
+                None
+            }
+            Some(first) => self.judge(&core::array::from_fn(|bin| (first[bin] + frame[bin]) >> 1)),
+        };
+        Noticed { sound, judged }
     }
 
-    /// What stood out of the noise turned out to be noise: it is the floor from now on.
-    pub(crate) fn was_noise(&mut self) {
-        self.floor.raise_to_recent();
-        self.going_on = false;
+    fn judge(&mut self, step: &[i16; BINS]) -> Option<bool> {
+        let log_odds = self.model.hear(self.kernel, step);
+        if usize::from(self.steps) < LOOK_AHEAD {
+            self.steps += 1;
+            return None;
+        }
+        let enough = if self.talking { GO_ON_Q12 } else { BEGIN_Q12 };
+        self.talking = log_odds > enough && self.tones.count_ones() < CADENCE;
+        Some(self.talking)
     }
 }
 

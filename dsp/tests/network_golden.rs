@@ -3,12 +3,11 @@
 //! `dsp/model/goldens.py` made the expected embeddings, from telephone and wideband prompts of Debian's
 //! `asterisk-core-sounds-{en,es,fr,it,ru}-{wav,g722}` and `asterisk-prompt-it-menardi-wav` packages.
 
-use ezk_g722::libg722::{Bitrate, decoder::Decoder};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use vouch_dsp::codec::g711::Law;
+use vouch_dsp::codec::{g711::Law, g722::G722};
 use vouch_dsp::features::{Band, LogMel, log_mel};
 use vouch_dsp::network::{Network, Scratch, scratch_sizes};
 
@@ -99,7 +98,11 @@ fn loud_frames(band: Band, pcm: &[i16]) -> Vec<LogMel> {
 fn read(path: &Path, band: Band) -> Vec<i16> {
     let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     match band {
-        Band::Wide => Decoder::new(Bitrate::Mode1_64000, false, false).decode(&bytes),
+        Band::Wide => {
+            let mut pcm = vec![0; 2 * bytes.len()];
+            G722::new().decode_into(&bytes, &mut pcm);
+            pcm
+        }
         Band::Narrow => {
             let (samples, _) = wav_data(&bytes).as_chunks();
             samples.iter().map(|&sample| Law::Mu.decode(Law::Mu.encode(i16::from_le_bytes(sample)))).collect()

@@ -87,7 +87,7 @@ impl Scene {
             model_version: 1,
         };
         let records =
-            [Record::Nothing, Record::OptedOut, Record::Voiceprint(Arc::new(print_of(2, 1, voice(2))))];
+            [Record::Nothing, Record::OptedOut, Record::Voiceprint(Arc::new(print_of(2, 1, vec![voice(2)])))];
         let claimed = (number & 2 == 2).then(|| usize::from(number >> 2) % 3);
         let claim = claimed.map(|who| (speaker(who), standing(&records[who])));
         let obstacle = (number & 64 == 64).then_some(Reason::MixedStream);
@@ -134,7 +134,7 @@ impl Scene {
             }
             b'e' => self.embedded(choices.number()),
             b's' => self.stored(choices.number()),
-            b't' => self.call.embedded(choices.byte().into(), None, now()),
+            b't' => self.call.embedded(choices.byte().into(), Vec::new(), now()),
             b'f' => self.call.failed(now()),
             b'x' => {
                 self.call.end(now());
@@ -157,7 +157,7 @@ impl Scene {
         self.versions += 1;
         let version = 1 + self.versions % 400;
         self.change(choices, |who| {
-            Record::Voiceprint(Arc::new(print_of(who, version, voice([0, 2, 2][who]))))
+            Record::Voiceprint(Arc::new(print_of(who, version, vec![voice([0, 2, 2][who])])))
         });
     }
 
@@ -194,10 +194,10 @@ impl Scene {
         }
         let job = self.jobs.remove(0);
         let gone = job.era != self.era || number & 3 == 3;
-        let voice = (!gone).then(|| voice(usize::from(number & 3)));
-        self.heard_voice = voice.is_some();
+        let voices: Vec<Voice> = (!gone).then(|| voice(usize::from(number & 3))).into_iter().collect();
+        self.heard_voice = !voices.is_empty();
         let was_pending = self.call.status() == Status::Pending;
-        self.call.embedded(job.tag, voice, now());
+        self.call.embedded(job.tag, voices, now());
         if !job.enrollment && was_pending && self.call.status() != Status::Pending {
             let version = self.call.verification().judgement().voiceprint_version;
             if self.call.status() == Status::Authenticated && version.is_some_and(|it| it % VERSIONS >= OWN) {
@@ -221,7 +221,7 @@ impl Scene {
             (_, Record::OptedOut) => Err("opted out".to_owned()),
             _ => {
                 self.versions += 1;
-                let print = Arc::new(print_of(who, OWN + self.versions % 400, new.voice));
+                let print = Arc::new(print_of(who, OWN + self.versions % 400, new.voices));
                 self.records[who] = Record::Voiceprint(Arc::clone(&print));
                 Ok(print)
             }
@@ -291,7 +291,7 @@ impl Scene {
                 }
                 self.analysed = analysed;
             }
-            Effect::Embed { tag, first, frames, enrollment } => {
+            Effect::Embed { tag, first, frames, enrollment, .. } => {
                 assert!(self.analysed, "an embedding of somebody who is not analysed");
                 assert!(first + frames <= self.frames, "an embedding of speech that nobody heard");
                 assert_eq!(frames, if enrollment { ENROLLMENT } else { VERIFICATION });
@@ -333,8 +333,8 @@ fn speaker(who: usize) -> SpeakerId {
     }
 }
 
-fn print_of(who: usize, version: u32, voice: Voice) -> Voiceprint {
-    Voiceprint { version: who as u32 * VERSIONS + version, model_version: 1, voices: vec![voice] }
+fn print_of(who: usize, version: u32, voices: Vec<Voice>) -> Voiceprint {
+    Voiceprint { version: who as u32 * VERSIONS + version, model_version: 1, voices }
 }
 
 /// Voices as far apart as embeddings can be; number 1 is none at all.

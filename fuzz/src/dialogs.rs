@@ -93,6 +93,7 @@ impl Scene {
             b'o' => self.request("OPTIONS", choices.number()),
             b'n' => self.request("INFO", choices.number()),
             b'u' => self.request("UPDATE", choices.number()),
+            b'k' => self.request("SUBSCRIBE", choices.number() | 0xe0),
             b'q' => self.receive(self.last.clone()),
             b'd' => self.damaged(choices),
             b's' => self.stranger(choices),
@@ -175,6 +176,7 @@ impl Scene {
             4 => "Require: 100rel\r\nRecord-Route: <sip:192.0.2.9;lr>\r\n",
             5 => "Record-Route: <sip:203.0.113.9>\r\nContact: <sip:x@203.0.113.9>\r\n",
             6 => "Content-Type: application/sdp\r\n",
+            7 => "Event: voice-id\r\nExpires: 60\r\nX-Voice-ID-Call: call-0\r\n",
             _ => "",
         };
         let body = if number >> 5 == 6 { "v=0\r\n" } else { "" };
@@ -284,7 +286,7 @@ impl Scene {
     }
 
     fn note_request(&mut self, request: Request) {
-        assert!(matches!(request.method, Method::Bye | Method::Info | Method::Update));
+        assert!(matches!(request.method, Method::Bye | Method::Info | Method::Update | Method::Notify));
         let branch = request.essentials.via.branch().unwrap_or_default().to_owned();
         if self.branches.insert(branch) {
             self.asked.push(request);
@@ -329,6 +331,12 @@ impl Scene {
                     None => return,
                 }
             }
+            Event::Update { key, dialog, .. } => {
+                self.options.push(*key);
+                *dialog
+            }
+            Event::Subscribe { key, .. } => return self.options.push(*key),
+            Event::Resubscribed { .. } | Event::Unsubscribed { .. } => return,
             Event::Reinvite { dialog, .. }
             | Event::Acked { dialog, .. }
             | Event::Cancelled { dialog }

@@ -40,6 +40,9 @@ _vouchctl() {
             vouchctl,help)
                 cmd="vouchctl__subcmd__help"
                 ;;
+            vouchctl,replay)
+                cmd="vouchctl__subcmd__replay"
+                ;;
             vouchctl,result)
                 cmd="vouchctl__subcmd__result"
                 ;;
@@ -84,6 +87,9 @@ _vouchctl() {
                 ;;
             vouchctl__subcmd__help,help)
                 cmd="vouchctl__subcmd__help__subcmd__help"
+                ;;
+            vouchctl__subcmd__help,replay)
+                cmd="vouchctl__subcmd__help__subcmd__replay"
                 ;;
             vouchctl__subcmd__help,result)
                 cmd="vouchctl__subcmd__help__subcmd__result"
@@ -164,7 +170,7 @@ _vouchctl() {
 
     case "${cmd}" in
         vouchctl)
-            opts="-h -V --socket --json --help --version status calls call watch set-speaker enroll evaluate result speaker enroll-file compare trials thresholds capacity help"
+            opts="-h -V --socket --json --help --version status calls call watch set-speaker enroll evaluate result speaker enroll-file compare trials thresholds capacity replay help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -324,7 +330,7 @@ _vouchctl() {
             return 0
             ;;
         vouchctl__subcmd__help)
-            opts="status calls call watch set-speaker enroll evaluate result speaker enroll-file compare trials thresholds capacity help"
+            opts="status calls call watch set-speaker enroll evaluate result speaker enroll-file compare trials thresholds capacity replay help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -436,6 +442,20 @@ _vouchctl() {
             return 0
             ;;
         vouchctl__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vouchctl__subcmd__help__subcmd__replay)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -610,6 +630,36 @@ _vouchctl() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vouchctl__subcmd__replay)
+            opts="-h --config --enroll --speaker --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --enroll)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --speaker)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -38,14 +38,14 @@ boot_container() {
 }
 
 make_bare_system() {
-    [ ! -e "$cache/bookworm/made" ] || return 0
+    [ ! -e "$cache/bookworm/made-with-opus" ] || return 0
     say "making a bare Debian 12 in $cache (once, some minutes)"
     rm -rf "$cache/bookworm"
     mkdir -p "$cache"
-    debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,libsystemd0,bash-completion \
+    debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,libsystemd0,libopus0,bash-completion \
         bookworm "$cache/bookworm" "$(mirror)" >"$cache/debootstrap.log" 2>&1 \
         || cannot "debootstrap failed; see $cache/debootstrap.log"
-    touch "$cache/bookworm/made"
+    touch "$cache/bookworm/made-with-opus"
 }
 
 # Where this machine gets its own packages from: it is known to answer.

@@ -1,9 +1,13 @@
 //! SIP clients: sipp as the gateway of a plain leg, and a recording client that sends both parties.
 
+mod coded;
+mod kamailio;
 mod recorder;
 mod sipp;
 mod wire;
 
+pub use coded::CodedCall;
+pub use kamailio::{Kamailio, kamailio_is_there};
 pub use recorder::{Recorder, Session, accepted, header, session_offer};
 pub use sipp::{Leg, LegCall, sipp_is_there};
 

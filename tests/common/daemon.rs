@@ -63,7 +63,11 @@ impl Daemon {
         (daemon, made.cert.pem())
     }
 
-    fn start_from(edit: impl FnOnce(&Path, String) -> String) -> Self {
+    /// The same, with a configuration that `edit` makes of the folder and the usual one.
+    ///
+    /// # Panics
+    /// As [`Daemon::start`].
+    pub fn start_from(edit: impl FnOnce(&Path, String) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a folder for vouchd");
         let (sip, rtp) = (free_port(), free_port());
         let config = edit(folder.path(), config(folder.path(), sip, rtp));

@@ -4,5 +4,9 @@
 pub mod clients;
 pub mod daemon;
 pub mod line;
+#[path = "../../daemon/tests/support/opus.rs"]
+pub mod opus;
+pub mod sniffer;
 pub mod srtp;
 pub mod voices;
+pub mod wire;

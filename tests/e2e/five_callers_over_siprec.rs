@@ -3,7 +3,7 @@
 use common::clients::{Recorder, Session};
 use common::daemon::Daemon;
 use common::line::Faults;
-use common::voices::{Person, mulaw};
+use common::voices::{Person, mulaw, write_wav};
 use serde_json::Value;
 
 /// Records a call between `speaker` and an agent; gives its last result.
@@ -18,15 +18,7 @@ pub(crate) fn record(daemon: &Daemon, speaker: &str, talk: &[i16], faults: Fault
 /// Enrolls `speaker` from a recording, as an administrator does with `vouchctl enroll-file`.
 pub(crate) fn enroll_file(daemon: &Daemon, speaker: &str, talk: &[i16]) -> Value {
     let file = daemon.folder().join(format!("{speaker}.wav"));
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: 8000,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut wav = hound::WavWriter::create(&file, spec).expect("the recording fits on the disk");
-    talk.iter().for_each(|&sample| wav.write_sample(sample).expect("the recording fits on the disk"));
-    wav.finalize().expect("the recording fits on the disk");
+    write_wav(&file, talk);
     daemon.ask(&["enroll-file", speaker, &file.display().to_string(), "--consent", "recorded"])
 }
 

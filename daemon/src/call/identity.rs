@@ -166,13 +166,25 @@ impl CallNames {
         let mut names = Self::default();
         call_ids.into_iter().for_each(|id| names.add(id));
         if let Some(recording) = recording {
-            recording.sip_session_ids.iter().for_each(|id| names.add_session_id(id));
-            recording.call_ids.iter().for_each(|id| names.add(id));
+            names.learn(recording);
         }
         if let Some(id) = session_id {
             names.add_session_id(id);
         }
         names
+    }
+
+    /// Adds the names that newer metadata brings.
+    pub fn learn(&mut self, recording: &Recording) {
+        recording.sip_session_ids.iter().for_each(|id| self.add_session_id(id));
+        recording.call_ids.iter().for_each(|id| self.add(id));
+    }
+
+    /// These names, and one more.
+    #[must_use]
+    pub fn with(mut self, name: Option<&str>) -> Self {
+        name.into_iter().for_each(|name| self.add(name));
+        self
     }
 
     /// Whether a query means this call; either half of a `uuid;remote=uuid` will do.

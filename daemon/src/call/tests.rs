@@ -81,7 +81,7 @@ fn ten_seconds_of_speech_ask_for_one_embedding() {
     assert_eq!(jobs(&mut call), [(1, 0, 1000)]);
     call.progressed(heard(1100), now());
     assert_eq!(jobs(&mut call), []);
-    call.embedded(1, Some(voice()), now());
+    call.embedded(1, vec![voice()], now());
     assert!(call.status().is_final());
     assert_eq!(call.collected(), 1000);
 }
@@ -90,7 +90,7 @@ fn ten_seconds_of_speech_ask_for_one_embedding() {
 fn an_engine_fault_is_an_error_never_an_answer() {
     let mut call = claimed(voiceprint(1));
     call.progressed(heard(1000), now());
-    call.embedded(1, None, now());
+    call.embedded(1, vec![], now());
     assert_eq!(call.status(), Status::Error);
     assert_eq!(call.verification().judgement().reasons, [Reason::EngineFault]);
 }
@@ -104,7 +104,7 @@ fn a_failed_ear_is_an_error_at_once() {
     call.failed(now());
     assert_eq!(call.status(), Status::Error);
     assert!(matches!(call.enrollment().step(), EnrollmentStep::Failed { .. }));
-    call.embedded(tag, Some(voice()), now());
+    call.embedded(tag, vec![voice()], now());
     assert_eq!(call.status(), Status::Error, "an embedding from before the fault changes nothing");
 }
 
@@ -127,7 +127,7 @@ fn an_embedding_under_way_at_the_end_still_answers() {
     call.end(now());
     assert!(!call.is_settled());
     assert_eq!(call.status(), Status::Pending);
-    call.embedded(1, Some(voice()), now());
+    call.embedded(1, vec![voice()], now());
     assert!(call.is_settled() && call.status().is_final());
 }
 
@@ -175,7 +175,7 @@ fn a_voiceprint_stored_after_an_opt_out_changes_nothing() {
     call.enroll(None, now()).unwrap();
     call.progressed(heard(3000), now());
     let tag = jobs(&mut call)[0].0;
-    call.embedded(tag, Some(voice()), now());
+    call.embedded(tag, vec![voice()], now());
     call.set_standing(Standing::OptedOut, now());
     let Standing::Enrolled(stored) = voiceprint(1) else { unreachable!("made above") };
     call.stored(Ok(stored), now());
@@ -192,7 +192,7 @@ fn enrollment_uses_the_newest_thirty_seconds_and_waits_for_them() {
     assert_eq!(jobs(&mut call), []);
     call.progressed(heard(3010), now());
     assert_eq!(jobs(&mut call), [(1, 10, 3000)]);
-    call.embedded(1, Some(voice()), now());
+    call.embedded(1, vec![voice()], now());
     let stored = call.take_effects().into_iter().find_map(|effect| match effect {
         Effect::Store(new) => Some(new),
         _ => None,
@@ -208,7 +208,7 @@ fn enrolled_speech_never_vouches_for_itself() {
     let mut call = claimed(Standing::NotEnrolled);
     call.enroll(None, now()).unwrap();
     call.progressed(heard(3000), now());
-    call.embedded(1, Some(voice()), now());
+    call.embedded(1, vec![voice()], now());
     let Standing::Enrolled(stored) = voiceprint(1) else { unreachable!("made above") };
     call.stored(Ok(stored), now());
     assert_eq!(call.status(), Status::NotEnrolled);
@@ -225,7 +225,7 @@ fn enrolled_speech_never_vouches_for_itself() {
 fn the_same_result_number_is_the_same_result() {
     let mut call = claimed(voiceprint(1));
     call.progressed(heard(1000), now());
-    call.embedded(1, Some(voice()), now());
+    call.embedded(1, vec![voice()], now());
     let first = call.verification().number();
     assert_eq!(first, 1);
     call.claim(speaker("1001"), voiceprint(1), now());
@@ -251,7 +251,7 @@ fn a_stale_embedding_is_ignored() {
     let mut call = claimed(voiceprint(1));
     call.progressed(heard(1000), now());
     call.evaluate(true, now());
-    call.embedded(1, Some(voice()), now());
+    call.embedded(1, vec![voice()], now());
     assert_eq!(call.status(), Status::Pending);
 }
 
@@ -273,7 +273,7 @@ fn storing(call: &mut Call) {
     let Some(Effect::Embed { tag, .. }) = effects.iter().find(|effect| embed(effect)) else {
         panic!("{effects:?}")
     };
-    call.embedded(*tag, Some(voice()), now());
+    call.embedded(*tag, vec![voice()], now());
     assert_eq!(*call.enrollment().step(), EnrollmentStep::Storing);
     call.take_effects();
 }
@@ -301,7 +301,7 @@ fn a_verification_under_way_starts_over_when_its_speech_becomes_the_voiceprint()
     let tag = jobs(&mut call)[0].0;
     storing(&mut call);
     call.stored(Ok(stored()), now());
-    call.embedded(tag, Some(voice()), now());
+    call.embedded(tag, vec![voice()], now());
     assert_eq!(call.status(), Status::Pending, "the same speech vouches for itself");
     call.progressed(heard(3999), now());
     assert_eq!(jobs(&mut call), []);
@@ -331,7 +331,7 @@ fn a_change_of_the_store_after_the_end_leaves_no_call_pending() {
     call.set_standing(Standing::NotEnrolled, now());
     call.set_standing(Standing::Enrolled(stored()), now());
     let tag = jobs(&mut call).last().unwrap().0;
-    call.embedded(tag, Some(voice()), now());
+    call.embedded(tag, vec![voice()], now());
     assert!(call.is_settled() && call.status().is_final());
     let mut silent = claimed(Standing::NotEnrolled);
     silent.end(now());

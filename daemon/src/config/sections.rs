@@ -4,12 +4,14 @@ use super::read::{Fault, FromToml, Section, Value};
 use super::values::{Bytes, InfoRule, PortRange, from_text, is_token, text_of};
 use crate::call::identity::{IdentityRules, IdentitySource};
 use crate::sip::flow::Transport;
-use crate::sip::headers::HeaderPrefix;
+use crate::sip::headers::{HeaderChoice, HeaderPrefix, HeaderStyle};
 use crate::sip::offer_answer::SrtpRule;
 use crate::sip::peers::Network;
 use crate::sip::siprec::CallerRule;
 use crate::sip::transport::{Listen, TlsFiles};
+use crate::sip::verification::{ServiceRule, ServiceUser};
 use crate::store::KeySource;
+use crate::tap::filter::MAX_PORTS;
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -33,6 +35,10 @@ pub struct Sip {
     pub media_user: Option<String>,
     /// `header-prefix`: how the headers to the gateway begin.
     pub header_prefix: HeaderPrefix,
+    /// `verify-user`: whose INVITEs are questions about a call.
+    pub verify_user: ServiceUser,
+    /// `verify-window`: how far a call's beginning may lie back to be found by caller and callee.
+    pub verify_window: Duration,
     /// `tls-certificate`: our certificate, in PEM.
     pub tls_certificate: Option<PathBuf>,
     /// `tls-key`: its private key.
@@ -51,6 +57,8 @@ impl Default for Sip {
             user_agent: "Vouch".to_owned(),
             media_user: None,
             header_prefix: HeaderPrefix::default(),
+            verify_user: ServiceUser::default(),
+            verify_window: Duration::from_secs(10),
             tls_certificate: None,
             tls_key: None,
             tls_client_ca: None,
@@ -80,6 +88,10 @@ impl Sip {
             })
         });
         section.read("header-prefix", &mut self.header_prefix);
+        section.read("verify-user", &mut self.verify_user);
+        section.read_if("verify-window", &mut self.verify_window, |&window| {
+            if window <= Duration::from_mins(10) { Ok(()) } else { Err("must be 0s to 10m".to_owned()) }
+        });
         section.read("tls-certificate", &mut self.tls_certificate);
         section.read("tls-key", &mut self.tls_key);
         section.read("tls-client-ca", &mut self.tls_client_ca);
@@ -112,8 +124,12 @@ pub struct Peer {
     pub info: InfoRule,
     /// `may-claim`: whether its X-Voice-ID-Speaker header is believed.
     pub may_claim: bool,
-    /// `headers`: whether it gets the status headers.
-    pub headers: bool,
+    /// `headers`: which of the status headers it gets.
+    pub headers: HeaderChoice,
+    /// `header-prefix`: how its headers begin, if not as all others'.
+    pub header_prefix: Option<HeaderPrefix>,
+    /// `verify`, `verify-block`, `verify-unknown`, `headers-in-contact`: how its questions are answered.
+    pub service: ServiceRule,
     /// `srtp`: whether its media may, must or must not be secured.
     pub srtp: SrtpRule,
 }
@@ -128,14 +144,16 @@ impl Default for Peer {
 
 impl Peer {
     /// What a `[[peers]]` table starts from.
-    pub(super) const fn blank() -> Self {
+    pub(super) fn blank() -> Self {
         Self {
             name: String::new(),
             address: Vec::new(),
             caller: CallerRule::Auto,
             info: InfoRule::Auto,
             may_claim: true,
-            headers: true,
+            headers: HeaderChoice::ALL,
+            header_prefix: None,
+            service: ServiceRule::default(),
             srtp: SrtpRule::Accept,
         }
     }
@@ -154,12 +172,76 @@ impl Peer {
         section.read("may-claim", &mut self.may_claim);
         section.read("headers", &mut self.headers);
         section.read("srtp", &mut self.srtp);
+        section.read("header-prefix", &mut self.header_prefix);
+        section.read("verify", &mut self.service.answer);
+        section.read("verify-block", &mut self.service.block);
+        section.read("verify-unknown", &mut self.service.unknown);
+        section.read("headers-in-contact", &mut self.service.headers_in_contact);
+    }
+
+    /// How it is told; `usual` is the prefix of `[sip]`.
+    pub fn header_style(&self, usual: &HeaderPrefix) -> HeaderStyle {
+        let prefix = self.header_prefix.as_ref().unwrap_or(usual).clone();
+        HeaderStyle { prefix, choice: self.headers }
     }
 
     /// Whether packets from `address` are this peer's.
     pub fn is_at(&self, address: IpAddr) -> bool {
         self.address.iter().any(|network| network.contains(address))
     }
+}
+
+/// Section `[tap]`: interfaces that calls between others are overheard on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tap {
+    /// `interfaces`: their names; no tap where there are none.
+    pub interfaces: Vec<String>,
+    /// `sip-ports`: ports of SIP over TCP.
+    pub sip_ports: Vec<u16>,
+    /// `promiscuous`: whether frames to other machines are taken.
+    pub promiscuous: bool,
+}
+
+impl Default for Tap {
+    fn default() -> Self {
+        Self { interfaces: Vec::new(), sip_ports: vec![5060], promiscuous: true }
+    }
+}
+
+/// Most interfaces of a tap; each has a ring of 32 MiB.
+const MAX_INTERFACES: usize = 16;
+
+impl Tap {
+    pub(super) fn read(&mut self, section: &mut Section<'_, '_>) {
+        section.read_if("interfaces", &mut self.interfaces, |names| {
+            let twice = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name));
+            let bad = names.iter().find(|name| !is_interface(name));
+            match (bad, twice) {
+                (Some(name), _) => Err(format!("`{name}` cannot be the name of a network interface")),
+                (None, Some((_, name))) => Err(format!("`{name}` is listed twice")),
+                (None, None) if names.len() > MAX_INTERFACES => {
+                    Err(format!("at most {MAX_INTERFACES} interfaces"))
+                }
+                (None, None) => Ok(()),
+            }
+        });
+        let mut ports: Vec<u32> = self.sip_ports.iter().copied().map(u32::from).collect();
+        section.read_if("sip-ports", &mut ports, |ports| {
+            match ports.iter().find(|port| !(1..=65_535).contains(*port)) {
+                Some(port) => Err(format!("`{port}` is no port")),
+                None if ports.len() > MAX_PORTS => Err(format!("at most {MAX_PORTS} ports")),
+                None => Ok(()),
+            }
+        });
+        self.sip_ports = ports.into_iter().filter_map(|port| u16::try_from(port).ok()).collect();
+        section.read("promiscuous", &mut self.promiscuous);
+    }
+}
+
+/// Whether Linux could call an interface so.
+fn is_interface(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b':');
+    (1..16).contains(&name.len()) && name.bytes().all(allowed)
 }
 
 /// Section `[identity]`: where a call's speaker id comes from.

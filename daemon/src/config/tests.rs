@@ -43,9 +43,18 @@ fn the_shipped_file_shows_every_key() {
         "the optional keys are shown as they work"
     );
     // An unknown key makes the program list those it knows: each must stand in the file.
-    for section in
-        ["sip", "identity", "authentication", "enrollment", "voice", "store", "api", "retention", "limits"]
-    {
+    for section in [
+        "sip",
+        "tap",
+        "identity",
+        "authentication",
+        "enrollment",
+        "voice",
+        "store",
+        "api",
+        "retention",
+        "limits",
+    ] {
         let fault = problems(&format!("version = 1\n[{section}]\nzzzzzzzzzzzzzzzzzzzzzz = 1")).join("");
         let known = fault.split_once("valid here: ").unwrap().1;
         for key in known.split(", ") {
@@ -54,6 +63,25 @@ fn the_shipped_file_shows_every_key() {
                 "{section}.{key} is not in the shipped file"
             );
         }
+    }
+}
+
+#[test]
+fn a_tap_names_its_interfaces() {
+    let tap = parse("version = 1\n[tap]\ninterfaces = [\"span0\", \"br0.7\"]\nsip-ports = [5060, 5080]\n")
+        .unwrap()
+        .tap;
+    assert_eq!((tap.interfaces.len(), &tap.sip_ports[..], tap.promiscuous), (2, &[5060, 5080][..], true));
+    assert!(Config::default().tap.interfaces.is_empty(), "nothing is overheard unless somebody decides so");
+    for (line, fault) in [
+        (
+            "interfaces = [\"a/b\"]",
+            "vouchd.toml:3: tap.interfaces: `a/b` cannot be the name of a network interface",
+        ),
+        ("interfaces = [\"span0\", \"span0\"]", "vouchd.toml:3: tap.interfaces: `span0` is listed twice"),
+        ("sip-ports = [0]", "vouchd.toml:3: tap.sip-ports: `0` is no port"),
+    ] {
+        assert_eq!(problems(&format!("version = 1\n[tap]\n{line}\n")), [fault]);
     }
 }
 
@@ -115,7 +143,7 @@ fn peers_replace_the_default() {
     assert_eq!(peers.len(), 2);
     assert!(peers[0].is_at("192.0.2.15".parse().unwrap()) && !peers[0].is_at("127.0.0.1".parse().unwrap()));
     assert_eq!((&peers[0].caller, peers[0].info), (&CallerRule::Label("2".to_owned()), InfoRule::Never));
-    assert!(!peers[0].may_claim && !peers[0].headers && peers[1].may_claim && peers[1].headers);
+    assert!(!peers[0].may_claim && !peers[0].headers.any() && peers[1].may_claim && peers[1].headers.any());
     let found = problems("version = 1\n[[peers]]\ncaller = \"left\"\n");
     assert_eq!(
         found,
@@ -127,6 +155,41 @@ fn peers_replace_the_default() {
         ]
     );
     assert_eq!(problems("version = 1\n[peers]\n"), ["vouchd.toml:2: peers: is a list: write [[peers]]"]);
+}
+
+#[test]
+fn a_peer_says_what_it_is_told_and_how() {
+    use crate::sip::headers::HeaderPrefix;
+    use crate::sip::verification::{ServiceAnswer, ServiceUser, UnknownCall};
+    use crate::verdict::Status;
+    let peer = |keys: &str| format!("version = 1\n[[peers]]\nname = \"a\"\naddress = [\"::1\"]\n{keys}");
+    let text = peer(
+        "headers = [\"status\", \"reason\"]\nheader-prefix = \"P-Bank\"\nverify = \"503\"\n\
+                     verify-block = [\"not-authenticated\"]\nverify-unknown = \"inconclusive\"\nheaders-in-contact = true\n",
+    );
+    let config = parse(&text).unwrap();
+    let found = &config.peers[0];
+    assert!(found.headers.has("reason") && !found.headers.has("speaker"));
+    assert_eq!(found.header_style(&HeaderPrefix::default()).prefix.name("Call"), "P-Bank-Call");
+    assert_eq!(found.service.answer, ServiceAnswer::Unavailable);
+    assert!(found.service.blocks(Status::NotAuthenticated) && !found.service.blocks(Status::Pending));
+    assert_eq!(found.service.unknown, UnknownCall::Inconclusive);
+    assert!(found.service.headers_in_contact);
+    assert_eq!(config.sip.verify_user, ServiceUser::Named("verify".to_owned()));
+    for (keys, wanted) in [
+        ("headers = [\"points\"]\n", "`points` is none of `status`"),
+        ("headers = 1\n", "must be true, false or a list of header words"),
+        ("verify = \"301\"\n", "did you mean `302`?"),
+        ("verify-block = [\"authenticated\"]\n", "`authenticated` cannot be blocked"),
+        ("verify-unknown = \"error\"\n", "`error` is none of `pending`, `inconclusive`"),
+    ] {
+        let faults = problems(&peer(keys));
+        assert!(faults[0].contains(wanted), "{faults:?}");
+    }
+    assert!(
+        problems("version = 1\n[sip]\nverify-user = \"a b\"\n")[0]
+            .contains("cannot stand in a SIP user part")
+    );
 }
 
 #[test]

@@ -19,8 +19,8 @@ const EXIT_CODES: &str = "Exit codes:\n  \
 
 /// See and steer caller authentication on this box.
 ///
-/// Most commands talk to the daemon vouchd through its Unix socket; `compare`, `trials`, `thresholds` and `capacity`
-/// need no daemon. CALL is an id that `vouchctl calls` shows, or the Call-ID of the SIP call.
+/// Most commands talk to the daemon vouchd through its Unix socket; `compare`, `trials`, `thresholds`, `capacity`
+/// and `replay` need no daemon. CALL is an id that `vouchctl calls` shows, or the Call-ID of the SIP call.
 #[derive(Debug, Parser)]
 #[command(name = "vouchctl", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Ctl {
@@ -101,6 +101,8 @@ pub enum Command {
     Thresholds(ThresholdsArgs),
     /// Measure how many calls this box carries (no daemon needed).
     Capacity,
+    /// Hear the calls in a capture file, pcap or pcapng, and say what vouchd would have said (no daemon needed).
+    Replay(ReplayArgs),
 }
 
 /// Arguments of `result`.
@@ -108,7 +110,7 @@ pub enum Command {
 pub struct ResultArgs {
     /// The call.
     pub call: String,
-    /// Wait this long for a final result, such as `12s`; then print it as it is.
+    /// Wait this long for a final result, such as `12s`, and for a call that has yet to begin; then print it as it is.
     #[arg(long, value_parser = parse_duration, value_name = "TIME")]
     pub wait: Option<Duration>,
     /// How to print it: `plain` is the status alone, for dialplans.
@@ -210,6 +212,30 @@ pub struct TrialsArgs {
     pub calibrate: Option<PathBuf>,
 }
 
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The capture file.
+    #[arg(value_name = "FILE.pcap")]
+    pub file: PathBuf,
+    /// Configuration to go by, such as /etc/vouch/vouchd.toml; the defaults where it is not given.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Enroll speaker ID from a recording first (WAV or FLAC); kept for this replay only. May be repeated.
+    #[arg(long, value_name = "ID=FILE", value_parser = enrollment)]
+    pub enroll: Vec<(SpeakerId, PathBuf)>,
+    /// Take every caller to claim this speaker id; otherwise the signalling says who calls.
+    #[arg(long, value_name = "ID", value_parser = SpeakerId::new)]
+    pub speaker: Option<SpeakerId>,
+}
+
+/// Reads `ID=FILE`.
+fn enrollment(text: &str) -> Result<(SpeakerId, PathBuf), String> {
+    let (id, file) = text.split_once('=').ok_or("is not of the form ID=FILE")?;
+    let id = SpeakerId::new(id).map_err(|error| error.to_string())?;
+    if file.is_empty() { Err("names no file".to_owned()) } else { Ok((id, PathBuf::from(file))) }
+}
+
 /// Reads a score.
 fn score(text: &str) -> Result<f32, String> {
     let score = text.parse::<f32>().ok().filter(|score| (0.0..=100.0).contains(score));
@@ -242,6 +268,9 @@ mod tests {
             &["vouchctl", "trials", "t.csv", "--root", ".", "--test-speech", "0"],
             &["vouchctl", "compare", "a.wav", "b.wav", "--threshold", "101"],
             &["vouchctl", "enroll-file", "anna"],
+            &["vouchctl", "replay"],
+            &["vouchctl", "replay", "x.pcap", "--enroll", "anna"],
+            &["vouchctl", "replay", "x.pcap", "--enroll", "=x.wav"],
         ] {
             assert_eq!(Ctl::try_parse_from(arguments).unwrap_err().exit_code(), 2, "{arguments:?}");
         }

@@ -4,7 +4,7 @@ use super::args::{Command, Ctl, Format, ResultArgs, SpeakerCommand};
 use super::client::{Client, Content, PATIENCE, segment};
 use super::error::CtlError;
 use super::output::{print, print_line};
-use super::{form, offline, show, watch};
+use super::{form, offline, replay, show, watch};
 use crate::api::{EnrollRequest, EvaluateRequest, SpeakerOfCall};
 use crate::pii::SpeakerId;
 use crate::verdict::Verdict;
@@ -26,6 +26,7 @@ pub(super) fn run(ctl: Ctl) -> Result<(), CtlError> {
         Command::Trials(args) => offline::trials(args, json),
         Command::Thresholds(args) => offline::thresholds(&args, json),
         Command::Capacity => offline::capacity(json),
+        Command::Replay(args) => replay::run(args, json),
         command => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let asker = Asker { client: Client::new(socket), json, zone: TimeZone::system() };
@@ -66,7 +67,11 @@ impl Asker {
                 self.enroll_file(&speaker, &files, consent.as_deref()).await
             }
             // These were carried out before there was a runtime.
-            Command::Compare(_) | Command::Trials(_) | Command::Thresholds(_) | Command::Capacity => Ok(()),
+            Command::Compare(_)
+            | Command::Trials(_)
+            | Command::Thresholds(_)
+            | Command::Capacity
+            | Command::Replay(_) => Ok(()),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What can go wrong in `vouchctl`, and what to do about it.
 
 use crate::api::problem::{Kind, Problem};
+use crate::tap::replay::ReplayError;
 use crate::trials::OfflineError;
 use std::io;
 use std::path::PathBuf;
@@ -62,6 +63,9 @@ pub enum CtlError {
     /// An offline command failed.
     #[error(transparent)]
     Offline(OfflineError),
+    /// A replay failed.
+    #[error(transparent)]
+    Replay(ReplayError),
     /// Standard output failed.
     #[error("the output cannot be written: {0}")]
     Output(#[source] io::Error),
@@ -89,6 +93,7 @@ impl CtlError {
             | Self::Foreign(_)
             | Self::File { .. }
             | Self::Offline(_)
+            | Self::Replay(_)
             | Self::Output(_)
             | Self::Start(_) => 1,
         }

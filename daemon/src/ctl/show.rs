@@ -12,6 +12,11 @@ pub(super) fn status(view: &StatusView) -> String {
     table.pair("calls", Some(format!("{} of {}", view.calls, view.max_calls)));
     table.pair("speakers", Some(view.speakers.to_string()));
     table.pair("listening", Some(view.listeners.join(", ")));
+    for tap in &view.tap {
+        let figures =
+            format!("{}: {} packets, {} dropped while capturing", tap.interface, tap.packets, tap.dropped);
+        table.pair("tap", Some(figures));
+    }
     table.pair("uptime", Some(duration(view.uptime_s)));
     table.pair("version", Some(view.version.clone()));
     table.pair("model", Some(format!("version {}, {} kernel", view.model_version, view.kernel)));
@@ -187,6 +192,7 @@ const fn explain(reason: Reason) -> &'static str {
         Reason::TooLittleSpeech => "the caller did not speak long enough",
         Reason::NoAudio => "no packet of the caller's stream arrived; look at firewall and signalled address",
         Reason::UnsupportedCodec => "the caller's codec is not decoded here; offer PCMU or PCMA",
+        Reason::Encrypted => "the caller's stream is encrypted and its keys are not known here",
         Reason::PacketLoss => "much of the caller's audio was lost on the way",
         Reason::SrtpKey => {
             "the caller's packets do not fit the SRTP key of the SDP; look at the peer's SRTP set-up"
@@ -201,6 +207,8 @@ const fn explain(reason: Reason) -> &'static str {
         Reason::ModelMismatch => "the voiceprint was made by another model; enroll the speaker again",
         Reason::StoreFault => "the voiceprint could not be read; see the log",
         Reason::EngineFault => "the voice engine failed; see the log",
+        Reason::UnknownCall => "the call asked about is not heard here",
+        Reason::AmbiguousCall => "the question fits several calls; ask by X-Voice-ID-Call",
     }
 }
 

@@ -1,11 +1,10 @@
-//! Which payload type is what, and the one place where payloads become samples.
+//! Which payload type is what. Payloads become samples in [`decoders`](super::decoders) alone.
 
 use super::jitter::MAX_PAYLOAD;
-use vouch_dsp::codec::g711::Law;
 use vouch_dsp::features::Band;
 
-/// Most samples that one packet decodes to: a full payload of an 8-bit codec.
-pub const MAX_SAMPLES: usize = MAX_PAYLOAD;
+/// Most samples that one packet decodes to: a full payload of G.722. Opus gives 120 ms at most, 1920 samples.
+pub const MAX_SAMPLES: usize = 2 * MAX_PAYLOAD;
 
 /// A codec that Vouch decodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,30 +13,94 @@ pub enum Codec {
     Pcmu,
     /// G.711 A-law.
     Pcma,
+    /// G.722 at 64 kbit/s.
+    G722,
+    /// Opus.
+    Opus,
+    /// GSM full rate.
+    Gsm,
+    /// Linear samples at 8 kHz.
+    L16Narrow,
+    /// Linear samples at 16 kHz.
+    L16Wide,
 }
 
 impl Codec {
-    /// Encoding name of RFC 3551.
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Pcmu, Self::Pcma, Self::G722, Self::Opus, Self::Gsm, Self::L16Narrow, Self::L16Wide];
+
+    /// Encoding name (RFC 3551 section 6; RFC 7587).
     pub const fn name(self) -> &'static str {
         match self {
             Self::Pcmu => "PCMU",
             Self::Pcma => "PCMA",
+            Self::G722 => "G722",
+            Self::Opus => "opus",
+            Self::Gsm => "GSM",
+            Self::L16Narrow | Self::L16Wide => "L16",
         }
     }
 
-    /// Band of its audio.
+    /// Clock of its RTP timestamps, in Hz: for G.722 half of its sampling rate, by an old error that stayed (RFC 3551
+    /// section 4.5.2), for Opus always 48 kHz.
+    pub const fn clock_hz(self) -> u32 {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::Gsm | Self::G722 | Self::L16Narrow => 8000,
+            Self::L16Wide => 16_000,
+            Self::Opus => 48_000,
+        }
+    }
+
+    /// Band of its audio as decoded here.
     pub const fn band(self) -> Band {
         match self {
-            Self::Pcmu | Self::Pcma => Band::Narrow,
+            Self::Pcmu | Self::Pcma | Self::Gsm | Self::L16Narrow => Band::Narrow,
+            Self::G722 | Self::Opus | Self::L16Wide => Band::Wide,
         }
     }
 
-    /// Decodes one payload of at most [`MAX_PAYLOAD`] bytes into the front of `pcm`; how many samples that are.
-    pub(super) fn decode(self, payload: &[u8], pcm: &mut [i16; MAX_SAMPLES]) -> usize {
-        match self {
-            Self::Pcmu => Law::Mu.decode_into(payload, pcm),
-            Self::Pcma => Law::A.decode_into(payload, pcm),
-        }
+    /// Units of its RTP clock that so many of its samples take.
+    pub const fn ticks(self, samples: u32) -> u32 {
+        (samples as u64 * self.clock_hz() as u64 / self.band().sample_rate() as u64) as u32
+    }
+
+    /// Samples of so many units of its RTP clock.
+    pub const fn samples(self, ticks: u32) -> u32 {
+        (ticks as u64 * self.band().sample_rate() as u64 / self.clock_hz() as u64) as u32
+    }
+
+    /// The codec of an `a=rtpmap`. A clock rate of 0 is one that names none, which can only mean the codec's own.
+    pub fn of(encoding: &str, clock_hz: u32, channels: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|codec| {
+            let has_one_rate = !matches!(codec, Self::L16Narrow | Self::L16Wide);
+            // Opus is always announced with two channels (RFC 7587 section 7), though some write none.
+            let is_mono = channels == 1 || (*codec == Self::Opus && channels == 2);
+            let has_rate = clock_hz == codec.clock_hz() || (clock_hz == 0 && has_one_rate);
+            encoding.eq_ignore_ascii_case(codec.name()) && has_rate && is_mono
+        })
+    }
+}
+
+/// A codec that Vouch knows by name and does not decode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Foreign(u8);
+
+const FOREIGN: [&str; 18] = [
+    "G729", "AMR", "AMR-WB", "EVS", "iLBC", "SILK", "speex", "G723", "G728", "G7221", "G726-16", "G726-24",
+    "G726-32", "G726-40", "DVI4", "LPC", "iSAC", "BV16",
+];
+
+impl Foreign {
+    /// The codec of this encoding name.
+    pub fn of(encoding: &str) -> Option<Self> {
+        let place = FOREIGN.iter().position(|name| encoding.eq_ignore_ascii_case(name))?;
+        u8::try_from(place).ok().map(Self)
+    }
+
+    /// Its encoding name.
+    pub fn name(self) -> &'static str {
+        FOREIGN[usize::from(self.0)]
     }
 }
 
@@ -47,9 +110,14 @@ pub enum Payload {
     /// Audio.
     Audio(Codec),
     /// Key presses (RFC 4733): no speech, whatever the audio beside them holds.
-    TelephoneEvent,
+    TelephoneEvent {
+        /// Clock of their durations, in kHz.
+        clock_khz: u8,
+    },
     /// Comfort noise (RFC 3389): no speech.
     ComfortNoise,
+    /// Audio that Vouch does not decode.
+    Foreign(Foreign),
     /// Nothing that Vouch knows.
     Unknown,
 }
@@ -78,9 +146,14 @@ impl Default for PayloadMap {
     fn default() -> Self {
         let mut map = Self([Payload::Unknown; 128]);
         map.set(0, Payload::Audio(Codec::Pcmu));
+        map.set(3, Payload::Audio(Codec::Gsm));
         map.set(8, Payload::Audio(Codec::Pcma));
+        map.set(9, Payload::Audio(Codec::G722));
         map.set(13, Payload::ComfortNoise);
         map.set(19, Payload::ComfortNoise);
+        for (number, name) in [(4, "G723"), (5, "DVI4"), (7, "LPC"), (15, "G728"), (18, "G729")] {
+            map.set(number, Foreign::of(name).map_or(Payload::Unknown, Payload::Foreign));
+        }
         map
     }
 }
@@ -92,20 +165,47 @@ mod tests {
     #[test]
     fn static_types_are_known_and_dynamic_ones_are_set() {
         let mut map = PayloadMap::default();
-        map.set(101, Payload::TelephoneEvent);
-        map.set(200, Payload::TelephoneEvent);
+        let keys = Payload::TelephoneEvent { clock_khz: 8 };
+        map.set(101, keys);
+        map.set(200, keys);
         assert_eq!(map.get(0), Payload::Audio(Codec::Pcmu));
         assert_eq!(map.get(8), Payload::Audio(Codec::Pcma));
-        assert_eq!(map.get(101), Payload::TelephoneEvent);
-        assert_eq!((map.get(18), map.get(200)), (Payload::Unknown, Payload::Unknown));
+        assert_eq!((map.get(3), map.get(9)), (Payload::Audio(Codec::Gsm), Payload::Audio(Codec::G722)));
+        assert_eq!(map.get(101), keys);
+        assert!(matches!(map.get(18), Payload::Foreign(codec) if codec.name() == "G729"));
+        assert_eq!((map.get(96), map.get(200)), (Payload::Unknown, Payload::Unknown));
     }
 
     #[test]
-    fn both_laws_decode_their_silence_and_their_loudest_code() {
-        let mut pcm = [0; MAX_SAMPLES];
-        assert_eq!(Codec::Pcmu.decode(&[0xff, 0x80, 0x00], &mut pcm), 3);
-        assert_eq!(pcm[..3], [0, 32_124, -32_124]);
-        assert_eq!(Codec::Pcma.decode(&[0xd5, 0xaa, 0x2a], &mut pcm), 3);
-        assert_eq!(pcm[..3], [8, 32_256, -32_256]);
+    fn rtpmaps_name_codecs_with_their_own_clock_only() {
+        for (name, clock, channels, expected) in [
+            ("pcmu", 8000, 1, Some(Codec::Pcmu)),
+            ("PCMU", 0, 1, Some(Codec::Pcmu)),
+            ("PCMU", 16_000, 1, None),
+            ("G722", 8000, 1, Some(Codec::G722)),
+            ("G722", 16_000, 1, None),
+            ("OPUS", 48_000, 2, Some(Codec::Opus)),
+            ("opus", 48_000, 1, Some(Codec::Opus)),
+            ("opus", 16_000, 2, None),
+            ("GSM", 8000, 1, Some(Codec::Gsm)),
+            ("L16", 8000, 1, Some(Codec::L16Narrow)),
+            ("L16", 16_000, 1, Some(Codec::L16Wide)),
+            ("L16", 16_000, 2, None),
+            ("L16", 44_100, 1, None),
+            ("L16", 0, 1, None),
+            ("G729", 8000, 1, None),
+        ] {
+            assert_eq!(Codec::of(name, clock, channels), expected, "{name}/{clock}/{channels}");
+        }
+        assert_eq!(Foreign::of("amr-wb").map(Foreign::name), Some("AMR-WB"));
+        assert_eq!(Foreign::of("telephone-event"), None);
+    }
+
+    #[test]
+    fn twenty_milliseconds_are_so_many_ticks() {
+        let expected = [(160, 160), (160, 160), (320, 160), (320, 960), (160, 160), (160, 160), (320, 320)];
+        for (codec, (samples, ticks)) in Codec::ALL.into_iter().zip(expected) {
+            assert_eq!((codec.ticks(samples), codec.samples(ticks)), (ticks, samples), "{codec:?}");
+        }
     }
 }

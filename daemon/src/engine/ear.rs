@@ -1,7 +1,8 @@
 //! From the caller's packets to speech frames: jitter buffer, decoder, concealment, detector, ring.
 
 use super::clock::{Gap, StreamClock};
-use super::codec::{Codec, MAX_SAMPLES, Payload, PayloadMap};
+use super::codec::{Codec, Foreign, MAX_SAMPLES, Payload, PayloadMap};
+use super::decoders::Decoders;
 use super::jitter::{JitterBuffer, Ordered, PAYLOAD_BYTES};
 use super::stream::Traffic;
 use crate::wire::rtp::RtpPacket;
@@ -12,15 +13,17 @@ use vouch_dsp::listener::{Listener, Origin, Quality};
 use vouch_dsp::ring::SpeechRing;
 use vouch_dsp::sizes::{MAX_FRAMES, MELS};
 
-/// Bytes that an ear holds beside itself: the newest speech, and the packets whose turn has not come.
-pub(super) const EAR_BYTES: usize = MAX_FRAMES * size_of::<LogMel>() + PAYLOAD_BYTES;
+/// Bytes that an ear holds beside itself: the newest speech, the packets whose turn has not come, the decoders' state.
+pub(super) fn ear_bytes() -> usize {
+    MAX_FRAMES * size_of::<LogMel>() + PAYLOAD_BYTES + Decoders::state_bytes()
+}
 
-/// Longest stretch invented for a loss, in samples: 1 s. What is longer would only repeat the same fact.
-const MAX_CONCEALED: u32 = 8000;
-/// Longest stretch of silence put where a sender paused (silence suppression), in samples: 200 ms, enough for the
-/// detector to see the pause.
-const MAX_PAUSE: u32 = 1600;
-/// Samples concealed at once: 20 ms.
+/// Longest stretch invented for a loss, in ms. What is longer would only repeat the same fact.
+const MAX_CONCEALED_MS: u32 = 1000;
+/// Longest stretch of silence put where a sender paused (silence suppression), in ms: enough for the detector to see
+/// the pause.
+const MAX_PAUSE_MS: u32 = 200;
+/// Samples concealed at once: 10 or 20 ms.
 const BLOCK: usize = 160;
 
 /// Hears one stream.
@@ -33,9 +36,13 @@ pub(super) struct Ear {
 /// Everything behind the jitter buffer.
 #[derive(Debug)]
 struct Hearing {
+    decoders: Decoders,
     listener: Listener,
     concealer: Concealer,
+    /// Frames of both bands, in the scale of the telephone.
     ring: SpeechRing<FrameMemory>,
+    /// First frame of the stretch of wideband speech that goes on to the newest one.
+    wide_from: Option<u64>,
     clock: StreamClock,
     facts: Facts,
 }
@@ -54,6 +61,8 @@ pub(super) struct Facts {
     pub(super) unsupported: u64,
     /// The last such payload type.
     pub(super) unsupported_type: Option<u8>,
+    /// The last codec heard of that nobody decodes.
+    pub(super) foreign: Option<Foreign>,
     /// When the first frame of the speech held since the last restart came.
     pub(super) speech_from: Option<Instant>,
     /// When the newest one came.
@@ -120,6 +129,12 @@ impl Ear {
         self.hearing.listener.band()
     }
 
+    /// Band of the speech from frame `first` on: the wide one only where all of it is wideband.
+    pub(super) fn band_from(&self, first: u64) -> Band {
+        let is_wide = self.hearing.wide_from.is_some_and(|from| first >= from);
+        if is_wide { Band::Wide } else { Band::Narrow }
+    }
+
     /// Frames of net speech since the last restart.
     pub(super) fn speech_frames(&self) -> u64 {
         self.hearing.ring.total()
@@ -163,52 +178,58 @@ impl Ear {
 impl Hearing {
     fn new() -> Self {
         Self {
+            decoders: Decoders::new(),
             listener: Listener::new(Band::Narrow),
-            concealer: Concealer::new(),
+            concealer: Concealer::new(Band::Narrow),
             ring: SpeechRing::new(FrameMemory::new()),
+            wide_from: None,
             clock: StreamClock::default(),
             facts: Facts::default(),
         }
     }
 
     fn restart(&mut self, band: Band) {
-        self.listener = Listener::new(band);
+        self.listener.restart(band);
         self.ring.clear();
+        self.wide_from = (band == Band::Wide).then_some(0);
         self.facts.speech_from = None;
         self.facts.speech_to = None;
     }
 
     fn clear(&mut self) {
         self.restart(Band::Narrow);
-        self.concealer = Concealer::new();
+        self.decoders.reset();
+        self.concealer = Concealer::new(Band::Narrow);
         self.clock = StreamClock::default();
         self.facts = Facts::default();
     }
 
     fn take(&mut self, packet: &Ordered<'_>, map: &PayloadMap, now: Instant) {
         self.clock.arrive(packet.new_source, packet.lost_before);
+        if packet.new_source {
+            self.decoders.reset();
+        }
         match map.get(packet.payload_type) {
             Payload::Audio(codec) => self.take_audio(codec, packet, now),
-            Payload::TelephoneEvent => self.take_event(packet),
+            Payload::TelephoneEvent { clock_khz } => self.take_event(packet, clock_khz),
             Payload::ComfortNoise => {}
-            Payload::Unknown => {
-                self.facts.unsupported += 1;
-                self.facts.unsupported_type = Some(packet.payload_type);
+            Payload::Foreign(codec) => {
+                self.facts.foreign = Some(codec);
+                self.facts.miss(packet.payload_type);
             }
+            Payload::Unknown => self.facts.miss(packet.payload_type),
         }
     }
 
     fn take_audio(&mut self, codec: Codec, packet: &Ordered<'_>, now: Instant) {
-        if codec.band() != self.listener.band() {
-            self.restart(codec.band());
-        }
         let mut pcm = [0; MAX_SAMPLES];
-        let samples = codec.decode(packet.payload, &mut pcm);
+        let samples = self.decoders.decode(codec, packet.payload, &mut pcm);
         if samples == 0 {
             return;
         }
-        let gap = self.clock.step(packet.timestamp, samples as u32);
-        self.bridge(gap, now);
+        self.hear_in(codec.band());
+        let gap = self.clock.step(packet.timestamp, codec.ticks(samples as u32), codec.clock_hz());
+        self.bridge(Gap { lost: codec.samples(gap.lost), pause: codec.samples(gap.pause) }, now);
         let pcm = &mut pcm[..samples];
         self.concealer.heard(pcm);
         if self.clock.is_pressed(packet.timestamp) {
@@ -218,33 +239,59 @@ impl Hearing {
         self.facts.codec = Some(codec);
     }
 
-    /// Fills a gap: what was lost is concealed, and where the sender paused there is silence.
+    /// Goes on in another band, if it is another one. Speech collected so far stays, for the telephone band.
+    fn hear_in(&mut self, band: Band) {
+        if band == self.listener.band() {
+            return;
+        }
+        self.listener.change_band(band);
+        self.concealer = Concealer::new(band);
+        self.wide_from = (band == Band::Wide).then(|| self.ring.total());
+    }
+
+    /// Fills a gap, given in samples: what was lost is concealed, and where the sender paused there is silence.
     fn bridge(&mut self, gap: Gap, now: Instant) {
+        let per_ms = self.listener.band().sample_rate() as u32 / 1000;
         let mut block = [0; BLOCK];
-        for length in blocks(gap.lost.min(MAX_CONCEALED)) {
+        for length in blocks(gap.lost.min(MAX_CONCEALED_MS * per_ms)) {
             self.concealer.conceal(&mut block[..length]);
             self.hear(&block[..length], Origin::Concealed, now);
         }
         block.fill(0);
-        for length in blocks(gap.pause.min(MAX_PAUSE)) {
+        for length in blocks(gap.pause.min(MAX_PAUSE_MS * per_ms)) {
             self.hear(&block[..length], Origin::Heard, now);
         }
     }
 
-    /// Notes a key press: event, end and volume, duration (RFC 4733 section 2.3).
-    fn take_event(&mut self, packet: &Ordered<'_>) {
+    /// Notes a key press: event, end and volume, duration (RFC 4733 section 2.3). The duration may count by another clock
+    /// than the audio beside it.
+    fn take_event(&mut self, packet: &Ordered<'_>, clock_khz: u8) {
         if let [_, _, high, low, ..] = *packet.payload {
-            self.clock.press(packet.timestamp, u16::from_be_bytes([high, low]));
+            let duration = u32::from(u16::from_be_bytes([high, low]));
+            let audio_khz = self.clock.rate() / 1000;
+            let rates = if audio_khz == 0 { (1, 1) } else { (audio_khz, u32::from(clock_khz.max(1))) };
+            self.clock.press(packet.timestamp, duration * rates.0 / rates.1);
         }
     }
 
     fn hear(&mut self, pcm: &[i16], origin: Origin, now: Instant) {
         let Self { listener, ring, facts, .. } = self;
+        let band = listener.band();
         listener.hear(pcm, origin, |frame| {
-            ring.push(frame);
+            let mut frame = *frame;
+            band.to_telephone_scale(&mut frame);
+            ring.push(&frame);
             facts.speech_from.get_or_insert(now);
             facts.speech_to = Some(now);
         });
+    }
+}
+
+impl Facts {
+    /// Notes a packet that nobody decodes.
+    fn miss(&mut self, payload_type: u8) {
+        self.unsupported += 1;
+        self.unsupported_type = Some(payload_type);
     }
 }
 

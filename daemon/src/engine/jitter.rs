@@ -15,8 +15,8 @@ pub(super) const CAPACITY: usize = 32;
 pub(super) const REORDER_PACKETS: usize = 16;
 /// Longest wait for a missing packet, several times the 60 ms of jitter that a bad line shows.
 pub(super) const PATIENCE: Duration = Duration::from_millis(250);
-/// Longest payload kept: 200 ms of G.711, and more than an Ethernet frame carries.
-pub(super) const MAX_PAYLOAD: usize = 1600;
+/// Longest payload kept: 60 ms of L16 at 16 kHz, 240 ms of G.711 or G.722.
+pub(super) const MAX_PAYLOAD: usize = 1920;
 /// Bytes of payload memory that a buffer needs: the waiting packets and one of a source not yet believed.
 pub(super) const PAYLOAD_BYTES: usize = (CAPACITY + 1) * MAX_PAYLOAD;
 

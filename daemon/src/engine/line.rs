@@ -8,23 +8,39 @@ use std::time::Instant;
 /// Most batches taken from one socket before the others have their turn: 64 datagrams.
 pub(super) const BURST: usize = 64 / BATCH;
 
-/// A stream with its sockets.
+/// A stream with its sockets; a tapped one has none.
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) stream: Stream,
-    pub(super) port: u16,
-    rtp: MediaSocket,
-    rtcp: MediaSocket,
+    sockets: Option<Sockets>,
     /// Whose packets the kernel drops: those of the stream, unless somebody hears them.
     muted: Option<IpAddr>,
     /// The kernel's count of what it dropped on the RTP port, as last seen.
     dropped: u32,
 }
 
+/// The sockets of a line.
+#[derive(Debug)]
+struct Sockets {
+    port: u16,
+    rtp: MediaSocket,
+    rtcp: MediaSocket,
+}
+
 impl Line {
     /// A line on these sockets, of which nothing is known yet.
     pub(super) fn new(port: u16, [rtp, rtcp]: [MediaSocket; 2]) -> Self {
-        Self { stream: Stream::default(), port, rtp, rtcp, muted: None, dropped: 0 }
+        Self { sockets: Some(Sockets { port, rtp, rtcp }), ..Self::tapped() }
+    }
+
+    /// A line whose packets somebody else brings.
+    pub(super) fn tapped() -> Self {
+        Self { stream: Stream::default(), sockets: None, muted: None, dropped: 0 }
+    }
+
+    /// The RTP port, where it has one.
+    pub(super) fn port(&self) -> Option<u16> {
+        self.sockets.as_ref().map(|sockets| sockets.port)
     }
 
     /// Whether the kernel drops the packets of the stream: then none come here.
@@ -41,19 +57,20 @@ impl Line {
         }
         if self.muted.is_some() {
             // First undone, then counted: what is dropped from now on found the queue full.
-            let _ = self.rtp.unmute();
+            let _ = self.sockets.as_ref().map(|sockets| sockets.rtp.unmute());
             self.refresh(now);
             self.muted = None;
         }
         if let Some(source) = source {
             self.refresh(now);
-            self.muted = self.rtp.mute(source).is_ok().then_some(source);
+            let muted = self.sockets.as_ref().is_some_and(|sockets| sockets.rtp.mute(source).is_ok());
+            self.muted = muted.then_some(source);
         }
     }
 
     /// Brings the counts of the stream up to what the kernel has counted.
     pub(super) fn refresh(&mut self, now: Instant) {
-        let Ok(dropped) = self.rtp.dropped() else { return };
+        let Some(Ok(dropped)) = self.sockets.as_ref().map(|sockets| sockets.rtp.dropped()) else { return };
         let new = u64::from(dropped.wrapping_sub(self.dropped));
         self.dropped = dropped;
         match self.muted {
@@ -64,15 +81,17 @@ impl Line {
 
     /// Takes what waits on the RTP port; false when nothing more does, for now.
     pub(super) fn receive(&mut self, batch: &mut Batch) -> bool {
-        let received = self.rtp.receive(batch);
+        let Some(sockets) = &mut self.sockets else { return false };
+        let received = sockets.rtp.receive(batch);
         self.stream.traffic.socket_errors += u64::from(received.is_err());
         batch.is_full()
     }
 
     /// Takes all that waits on the RTCP port.
     pub(super) fn take_rtcp(&mut self, batch: &mut Batch) {
+        let Some(sockets) = &mut self.sockets else { return };
         for _ in 0..BURST {
-            let received = self.rtcp.receive(batch);
+            let received = sockets.rtcp.receive(batch);
             self.stream.traffic.socket_errors += u64::from(received.is_err());
             for datagram in batch.datagrams() {
                 match datagram.truncated {

@@ -86,7 +86,7 @@ mod tests {
         #[test]
         fn any_datagrams_are_taken_or_counted(datagrams in proptest::collection::vec((datagram(), 0u64..300), 0..120)) {
             let mut payloads = PayloadMap::default();
-            payloads.set(16, Payload::TelephoneEvent);
+            payloads.set(16, Payload::TelephoneEvent { clock_khz: 8 });
             let mut path = PacketPath::new(payloads);
             let mut now = Instant::now();
             for (bytes, wait) in &datagrams {

@@ -37,7 +37,7 @@ pub(super) fn run(pool: &Pool, number: u32, mut batch: Batch) {
 /// receiving waits for no worker.
 fn serve(pool: &Pool, index: u32, batch: &mut Batch, all: bool) {
     let Some(mut call) = pool.slots[index as usize].try_lock() else { return };
-    if !call.open {
+    if !call.open || call.is_tapped() {
         return;
     }
     let now = Instant::now();

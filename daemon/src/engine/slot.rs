@@ -1,6 +1,6 @@
 //! One place for a call: its streams, its ear, and the embeddings asked for.
 
-use super::ear::{EAR_BYTES, Ear};
+use super::ear::{Ear, ear_bytes};
 use super::line::{BURST, Line};
 use super::stream::{MediaSource, Traffic};
 use super::{EmbedJob, EmbedOutcome, EngineError, Progress, StreamRole};
@@ -14,8 +14,10 @@ use vouch_dsp::sizes::{MAX_FRAMES, MIN_FRAMES};
 
 /// Most streams of one call: two parties, and room for streams that a re-INVITE adds.
 pub const MAX_STREAMS: usize = 4;
-/// Memory of one call, allocated at start.
-pub const STATE_BYTES_PER_CALL: usize = size_of::<Slot>() + EAR_BYTES;
+/// Memory of one call, allocated at start, in bytes.
+pub fn state_bytes_per_call() -> usize {
+    size_of::<Slot>() + ear_bytes()
+}
 
 /// Answers that may wait to be fetched, those still being worked on included.
 const MAX_OUTSTANDING: usize = 2;
@@ -32,6 +34,8 @@ pub(super) struct SlotState {
     pub(super) open: bool,
     pub(super) lines: [Option<Line>; MAX_STREAMS],
     pub(super) jobs: Jobs,
+    /// Whether the packets come from a tap, which also says what time it is.
+    tapped: bool,
     /// Whether the caller may be listened to.
     analysed: bool,
     caller: Option<usize>,
@@ -54,10 +58,11 @@ pub(super) struct Jobs {
     done: heapless::Deque<EmbedOutcome, MAX_OUTSTANDING>,
 }
 
-/// A job that a worker has taken; the speech lies in its window.
+/// A job that a worker has taken; the speech lies in its window, in the scale of the telephone.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StartedJob {
     pub(super) job: EmbedJob,
+    /// Widest band that the speech allows.
     pub(super) band: Band,
     epoch: u32,
 }
@@ -96,6 +101,7 @@ impl SlotState {
             open: false,
             lines: [const { None }; MAX_STREAMS],
             jobs: Jobs::default(),
+            tapped: false,
             analysed: false,
             caller: None,
             ear: Ear::new(),
@@ -104,9 +110,15 @@ impl SlotState {
         }
     }
 
-    pub(super) fn open(&mut self, analysed: bool) {
+    pub(super) fn open(&mut self, analysed: bool, tapped: bool) {
         self.open = true;
         self.analysed = analysed;
+        self.tapped = tapped;
+    }
+
+    /// Whether the packets come from a tap, and no receiver looks after the call.
+    pub(super) fn is_tapped(&self) -> bool {
+        self.tapped
     }
 
     /// Ends the use of the slot and wipes what it knew; gives what it counted.
@@ -261,6 +273,7 @@ impl SlotState {
             band: self.ear.band(),
             codec: facts.codec,
             unsupported_type: facts.unsupported_type,
+            foreign: facts.foreign,
             traffic,
             speech_from: facts.speech_from,
             speech_to: facts.speech_to,
@@ -300,7 +313,7 @@ impl SlotState {
             return None;
         }
         self.jobs.running = true;
-        Some(StartedJob { job, band: self.ear.band(), epoch: self.jobs.epoch })
+        Some(StartedJob { job, band: self.ear.band_from(job.first), epoch: self.jobs.epoch })
     }
 
     /// Takes the answer of a worker, unless the speech was forgotten meanwhile; true when the slot must be queued

@@ -2,20 +2,22 @@
 
 use super::pool::Pool;
 use super::slot::StartedJob;
-use super::{CallSlot, EmbedFault, EmbedOutcome};
+use super::{CallSlot, EmbedFault, EmbedOutcome, Embeddings};
 use crate::sys::priority::be_nice;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use vouch_dsp::enrollment;
-use vouch_dsp::features::LogMel;
-use vouch_dsp::network::{Embedding, Network, Scratch, scratch_sizes};
+use vouch_dsp::features::{Band, LogMel};
+use vouch_dsp::network::{EmbedError, Embedding, Network, Scratch, scratch_sizes};
 use vouch_dsp::sizes::{MAX_FRAMES, MELS};
 
 /// Everything one embedding at a time needs, allocated once.
 #[derive(Debug)]
 pub(super) struct Bench {
     window: Box<[LogMel; MAX_FRAMES]>,
+    /// The same in the scale of its own band; enrollment spoils what it embeds.
+    copy: Box<[LogMel; MAX_FRAMES]>,
     narrow: Box<[u8]>,
     wide: Box<[i16]>,
 }
@@ -42,10 +44,9 @@ pub(super) fn run(pool: &Pool, mut bench: Bench) {
 impl Bench {
     pub(super) fn new() -> Self {
         let sizes = scratch_sizes(MAX_FRAMES);
-        let window = vec![[0; MELS]; MAX_FRAMES].into_boxed_slice().try_into();
         Self {
-            window: window
-                .unwrap_or_else(|_| unreachable!("a slice made with MAX_FRAMES frames has as many")),
+            window: frames(),
+            copy: frames(),
             narrow: vec![0; sizes.narrow].into_boxed_slice(),
             wide: vec![0; sizes.wide].into_boxed_slice(),
         }
@@ -57,25 +58,58 @@ impl Bench {
     }
 
     /// Embeds the frames of a job, which are the first of the window.
-    fn embed(&mut self, network: &Network<'_>, started: &StartedJob) -> Result<Embedding, EmbedFault> {
-        let Self { window, narrow, wide } = self;
-        let frames = &mut window[..started.job.frames as usize];
-        let mut scratch = Scratch { narrow, wide };
-        let made = catch_unwind(AssertUnwindSafe(|| {
-            if started.job.enrollment {
-                enrollment::embed(network, frames, started.band, &mut scratch)
-            } else {
-                network.embed(frames, started.band, &mut scratch)
-            }
-        }));
+    fn embed(&mut self, network: &Network<'_>, started: &StartedJob) -> Result<Embeddings, EmbedFault> {
+        let made = catch_unwind(AssertUnwindSafe(|| self.embed_bands(network, started)));
         made.map_err(|_| EmbedFault::Panicked)?.map_err(EmbedFault::Refused)
+    }
+
+    /// A voiceprint of wideband speech serves calls of both bands; a call is embedded for the band that it has in common
+    /// with the voiceprint.
+    fn embed_bands(&mut self, network: &Network<'_>, started: &StartedJob) -> Result<Embeddings, EmbedError> {
+        let job = started.job;
+        let frames = job.frames as usize;
+        let mut made = Embeddings::default();
+        if started.band == Band::Wide && (job.enrollment || job.wide) {
+            let Self { window, copy, narrow, wide } = self;
+            copy[..frames].copy_from_slice(&window[..frames]);
+            copy[..frames].iter_mut().for_each(|frame| Band::Wide.from_telephone_scale(frame));
+            let mut scratch = Scratch { narrow, wide };
+            made.wide =
+                Some(embed(network, &mut copy[..frames], (Band::Wide, job.enrollment), &mut scratch)?);
+        }
+        if job.enrollment || made.wide.is_none() {
+            let Self { window, narrow, wide, .. } = self;
+            let mut scratch = Scratch { narrow, wide };
+            made.narrow =
+                Some(embed(network, &mut window[..frames], (Band::Narrow, job.enrollment), &mut scratch)?);
+        }
+        Ok(made)
     }
 
     /// Leaves nothing of a voice behind.
     fn wipe(&mut self) {
         self.window.fill([0; MELS]);
+        self.copy.fill([0; MELS]);
         self.narrow.fill(0);
         self.wide.fill(0);
+    }
+}
+
+fn frames() -> Box<[LogMel; MAX_FRAMES]> {
+    let frames = vec![[0; MELS]; MAX_FRAMES].into_boxed_slice().try_into();
+    frames.unwrap_or_else(|_| unreachable!("a slice made with MAX_FRAMES frames has as many"))
+}
+
+fn embed(
+    network: &Network<'_>,
+    frames: &mut [LogMel],
+    (band, enrollment): (Band, bool),
+    scratch: &mut Scratch<'_>,
+) -> Result<Embedding, EmbedError> {
+    if enrollment {
+        enrollment::embed(network, frames, band, scratch)
+    } else {
+        network.embed(frames, band, scratch)
     }
 }
 
@@ -90,10 +124,10 @@ fn count(pool: &Pool, began: Instant, failed: bool) {
     pool.stats.embed_faults.fetch_add(u64::from(failed), Ordering::Relaxed);
 }
 
-fn finish(pool: &Pool, slot: CallSlot, started: &StartedJob, result: Result<Embedding, EmbedFault>) {
+fn finish(pool: &Pool, slot: CallSlot, started: &StartedJob, result: Result<Embeddings, EmbedFault>) {
     // A call that ended meanwhile wants no answer.
     let Some(mut call) = pool.call(slot) else { return };
-    let outcome = EmbedOutcome { job: started.job, band: started.band, result };
+    let outcome = EmbedOutcome { job: started.job, result };
     if call.finish_job(started, outcome) {
         pool.queue.push(slot);
     }

@@ -43,7 +43,17 @@ impl Floor {
 
     /// The call in progress of this dialog.
     pub(super) fn of_dialog(&mut self, dialog: DialogId) -> Option<&mut Line> {
-        self.active.iter_mut().find(|line| line.dialog == dialog)
+        self.active.iter_mut().find(|line| line.dialog() == Some(dialog))
+    }
+
+    /// The call in progress of this id.
+    pub(super) fn of_id(&mut self, id: &str) -> Option<&mut Line> {
+        self.active.iter_mut().find(|line| line.id == id)
+    }
+
+    /// Takes out the calls that ended.
+    pub(super) fn take_ended(&mut self) -> Vec<Line> {
+        self.ended.drain(..).collect()
     }
 
     /// The call whose audio is in this slot.
@@ -64,7 +74,7 @@ impl Floor {
     /// Puts calls aside that ended and whose last answer is there; gives back the slots they held.
     pub(super) fn put_settled_aside(&mut self) -> Vec<CallSlot> {
         let mut slots = Vec::new();
-        for mut line in self.active.extract_if(.., |line| line.ended.is_some() && line.call.is_settled()) {
+        for mut line in self.active.extract_if(.., |line| line.is_over()) {
             slots.extend(line.slot.take());
             self.ended.push_back(line);
         }

@@ -1,6 +1,8 @@
 //! A line of the exchange: one call, what SIP says of it, and how it is shown.
 
+use super::inquiry::Parties;
 use super::session::Session;
+use super::tapped::TappedSession;
 use crate::call::identity::CallNames;
 use crate::call::{Call, EnrollmentStep};
 use crate::config::Peer;
@@ -15,25 +17,39 @@ use std::net::IpAddr;
 /// Frames per second of net speech.
 const FRAMES: f32 = vouch_dsp::sizes::FRAMES_PER_SECOND as f32;
 
+/// What a call has with us.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// A dialog: we were called, and answered.
+    Answered {
+        /// The dialog.
+        dialog: DialogId,
+        /// Its media.
+        session: Box<Session>,
+    },
+    /// Nothing: it is only overheard.
+    Tapped(Box<TappedSession>),
+}
+
 /// One call on the exchange.
 #[derive(Debug)]
 pub(super) struct Line {
     /// Name on the socket.
     pub(super) id: String,
-    /// Call-ID of the dialog with us.
+    /// Call-ID of the dialog with us, or of the dialog overheard.
     pub(super) sip_call_id: String,
     /// All names that a query may use for it.
     pub(super) names: CallNames,
+    /// Who talks to whom, as its metadata says.
+    pub(super) parties: Parties,
     /// How it came in.
     pub(super) source: Source,
     /// Address of the gateway.
     pub(super) address: IpAddr,
     /// The gateway, as configured.
     pub(super) peer: Peer,
-    /// Its dialog.
-    pub(super) dialog: DialogId,
-    /// Its media.
-    pub(super) session: Session,
+    /// Its dialog and its media.
+    pub(super) way: Way,
     /// Its slot in the voice engine; given back when the call ended and is settled.
     pub(super) slot: Option<CallSlot>,
     /// The decision.
@@ -55,6 +71,14 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// Its dialog with us, if it has one.
+    pub(super) fn dialog(&self) -> Option<DialogId> {
+        match self.way {
+            Way::Answered { dialog, .. } => Some(dialog),
+            Way::Tapped(_) => None,
+        }
+    }
+
     /// The call as the socket shows it.
     pub(super) fn view(&self) -> CallView {
         CallView {
@@ -112,6 +136,20 @@ impl Line {
             voiceprint_version,
             problem,
         }
+    }
+
+    /// Whether the call ended and its last answer is there.
+    pub(super) fn is_over(&self) -> bool {
+        self.ended.is_some() && self.call.is_settled()
+    }
+
+    /// Takes over what changed metadata says of the call.
+    pub(super) fn learn(&mut self) {
+        let Way::Answered { session, .. } = &self.way else { return };
+        if let Some(recording) = session.recording() {
+            self.names.learn(recording);
+        }
+        self.parties = Parties::of(session);
     }
 
     /// Whether `name` means this call: its name on the socket, its Call-ID, or that of the recorded call.

@@ -1,15 +1,17 @@
 //! Between the calls and the voice engine: progress and embeddings come in, effects are carried out.
 
 use super::Exchange;
-use super::line::Line;
+use super::line::{Line, Way};
 use crate::ask::AskError;
 use crate::call::{Effect, EnrollmentStep, NewVoiceprint};
 use crate::decision::{Heard, Voice, Voiceprint};
+use crate::engine::codec::{Codec, Foreign};
 use crate::engine::{CallSlot, EmbedJob, EmbedOutcome, Progress};
 use crate::pii::Pii;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use std::sync::Arc;
 use std::time::Duration;
+use vouch_dsp::features::Band;
 use vouch_dsp::sizes::FRAMES_PER_SECOND;
 
 /// How often progress is told and old calls are forgotten.
@@ -28,7 +30,7 @@ impl Exchange {
     }
 
     /// Takes what the engine has for a call.
-    fn attend(&self, slot: CallSlot) {
+    pub(super) fn attend(&self, slot: CallSlot) {
         let mut floor = self.floor();
         if let Some(line) = floor.of_slot(slot) {
             self.hear(line);
@@ -38,7 +40,7 @@ impl Exchange {
     }
 
     /// Looks at every call: progress, silence, and what may be forgotten.
-    fn go_round(&self) {
+    pub(super) fn go_round(&self) {
         let mut floor = self.floor();
         for line in floor.active_mut() {
             self.hear(line);
@@ -49,7 +51,7 @@ impl Exchange {
         self.clear_away(&mut floor);
         let retention =
             SignedDuration::try_from(self.0.config.retention.calls).unwrap_or(SignedDuration::MAX);
-        floor.forget_old(Timestamp::now(), retention);
+        floor.forget_old(self.now(), retention);
         drop(floor);
         self.0.metrics.mirror(&self.0.engine.counters());
         self.0.metrics.store.speakers.set(self.0.store.count() as i64);
@@ -58,12 +60,12 @@ impl Exchange {
     /// Brings a call what the engine has for it: finished embeddings first, then the newest figures.
     pub(super) fn hear(&self, line: &mut Line) {
         let Some(slot) = line.slot else { return };
-        let now = Timestamp::now();
+        let now = self.now();
         while let Some(outcome) = self.0.engine.take_embedding(slot) {
-            line.call.embedded(outcome.job.tag, voice(&outcome), now);
+            line.call.embedded(outcome.job.tag, voices(&outcome), now);
         }
         if let Some(progress) = self.0.engine.progress(slot) {
-            line.codec = progress.codec.map(crate::engine::codec::Codec::name).or(line.codec);
+            line.codec = codec(line, &progress).or(line.codec);
             if progress.faulted {
                 line.call.failed(now);
             } else if line.ended.is_none() {
@@ -94,8 +96,8 @@ impl Exchange {
             Effect::WakeAt(frames) => {
                 let _ = line.slot.map(|slot| self.0.engine.wake_at(slot, frames));
             }
-            Effect::Embed { tag, first, frames, enrollment } => {
-                let job = EmbedJob { tag, first, frames, enrollment };
+            Effect::Embed { tag, first, frames, enrollment, wide } => {
+                let job = EmbedJob { tag, first, frames, enrollment, wide };
                 let asked = line.slot.map(|slot| self.0.engine.embed(slot, job));
                 if let None | Some(Err(_)) = asked {
                     let error = asked.and_then(Result::err);
@@ -104,7 +106,7 @@ impl Exchange {
                         error = error.map(tracing::field::display),
                         "no embedding"
                     );
-                    line.call.embedded(tag, None, Timestamp::now());
+                    line.call.embedded(tag, Vec::new(), self.now());
                 }
             }
         }
@@ -115,9 +117,10 @@ impl Exchange {
         let exchange = self.clone();
         tokio::spawn(async move {
             let outcome: Result<Arc<Voiceprint>, AskError> = exchange.store(new, Some(&id)).await;
+            let now = exchange.now();
             let mut floor = exchange.floor();
             if let Some(line) = floor.find_mut(&id) {
-                line.call.stored(outcome.map_err(|error| error.to_string()), Timestamp::now());
+                line.call.stored(outcome.map_err(|error| error.to_string()), now);
                 exchange.carry_out(line);
             }
         });
@@ -132,6 +135,7 @@ impl Exchange {
         }
         self.publish("result", Some(line.view()), None);
         self.send_result(line);
+        self.tell_subscribers(line);
     }
 
     fn tell_enrollment(&self, line: &Line) {
@@ -161,17 +165,21 @@ impl Exchange {
     fn hang_up_if_silent(&self, line: &mut Line) {
         let Some(progress) = line.slot.and_then(|slot| self.0.engine.progress(slot)) else { return };
         let silent = progress.last_packet.map_or_else(
-            || Timestamp::now().duration_since(line.started).unsigned_abs(),
-            |last| last.elapsed(),
+            || self.now().duration_since(line.started).unsigned_abs(),
+            |last| self.0.clock.instant().saturating_duration_since(last),
         );
         if line.ended.is_none() && silent > self.0.config.limits.media_timeout {
-            tracing::warn!(call = line.id, "no packet for too long: hanging up");
-            self.hang_up(line);
+            tracing::warn!(call = line.id, "no packet for too long: the call is over");
+            match line.way {
+                Way::Answered { .. } => self.hang_up(line),
+                Way::Tapped(_) => self.end(line),
+            }
         }
     }
 
     /// Gives back the slots of calls that are over.
     pub(super) fn clear_away(&self, floor: &mut super::floor::Floor) {
+        self.dismiss_subscribers(floor);
         for slot in floor.put_settled_aside() {
             self.0.engine.close_call(slot);
         }
@@ -189,8 +197,24 @@ fn heard(progress: &Progress) -> Heard {
     }
 }
 
-fn voice(outcome: &EmbedOutcome) -> Option<Voice> {
-    let net_speech_ms = u32::try_from(outcome.job.frames * 10).ok()?;
-    let embedding = outcome.result.as_ref().ok()?;
-    Some(Voice { embedding: Pii::new(*embedding), band: outcome.band, net_speech_ms })
+/// Name of the codec that the caller's stream uses: one that is not decoded where nothing else was agreed on.
+fn codec(line: &Line, progress: &Progress) -> Option<&'static str> {
+    let heard = progress.codec.map(Codec::name);
+    let foreign = progress.foreign.map(Foreign::name);
+    let agreed = match &line.way {
+        Way::Answered { session, .. } => session.foreign(),
+        Way::Tapped(session) => session.foreign(),
+    };
+    agreed.map(Foreign::name).or(heard).or(foreign)
+}
+
+/// The voice in each band that was embedded; none when the engine failed.
+fn voices(outcome: &EmbedOutcome) -> Vec<Voice> {
+    let (Ok(net_speech_ms), Ok(made)) = (u32::try_from(outcome.job.frames * 10), outcome.result) else {
+        return Vec::new();
+    };
+    [(Band::Narrow, made.narrow), (Band::Wide, made.wide)]
+        .into_iter()
+        .filter_map(|(band, embedding)| Some(Voice { embedding: Pii::new(embedding?), band, net_speech_ms }))
+        .collect()
 }

@@ -87,7 +87,8 @@ impl Exchange {
         let (engine, needed) = (self.0.engine.clone(), policy.enrollment_frames as usize);
         let work = move || hear(&engine, &recordings, needed);
         let voice = tokio::task::spawn_blocking(work).await.map_err(|_| AskError::Stopping)??;
-        let new = NewVoiceprint { speaker: speaker.clone(), voice, consent: consent.map(Pii::new) };
+        let new =
+            NewVoiceprint { speaker: speaker.clone(), voices: vec![voice], consent: consent.map(Pii::new) };
         self.store(new, None).await?;
         self.speaker(speaker).await
     }
@@ -141,7 +142,7 @@ impl Exchange {
     /// Tells the speaker's calls what the store says now. It is asked under the lock of the floor, as for a new
     /// call, so that of two changes at once the later one is what all calls go by.
     fn tell_calls(&self, speaker: &SpeakerId, except: Option<&str>) -> Standing {
-        let now = Timestamp::now();
+        let now = self.now();
         let mut floor = self.floor();
         let standing = self.standing(speaker);
         for line in floor.of_speaker(speaker).filter(|line| Some(line.id.as_str()) != except) {
@@ -189,8 +190,13 @@ fn voiceprint(stored: store::Voiceprint) -> Voiceprint {
 
 /// A new voiceprint as the store takes it.
 fn content(new: NewVoiceprint, model_version: u32) -> store::NewVoiceprint {
-    let Voice { embedding, band, net_speech_ms } = new.voice;
-    let embeddings = vec![StoredEmbedding { embedding, band, net_speech_ms, snr_db: None }];
+    let stored = |Voice { embedding, band, net_speech_ms }: Voice| StoredEmbedding {
+        embedding,
+        band,
+        net_speech_ms,
+        snr_db: None,
+    };
+    let embeddings = new.voices.into_iter().map(stored).collect();
     store::NewVoiceprint { embeddings, model_version, consent: new.consent, made_at: Timestamp::now() }
 }
 

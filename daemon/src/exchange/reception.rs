@@ -1,21 +1,25 @@
 //! Where gateways are received: INVITEs become calls, answers carry the headers, results are pushed and polled.
 
 use super::Exchange;
-use super::line::Line;
+use super::inquiry::Parties;
+use super::line::{Line, Way};
 use super::session::{Arrival, Failure, Session};
+use super::subscribers::Subscribers;
 use crate::call::identity::{CallNames, IdentityInputs, speaker_id};
 use crate::call::{Call, Standing};
 use crate::config::{Config, InfoRule, Peer};
-use crate::pii::SpeakerId;
+use crate::pii::{Pii, SpeakerId};
 use crate::sip::agent::{AgentConfig, Event, Reply};
 use crate::sip::dialog::DialogId;
 use crate::sip::flow::Flow;
-use crate::sip::headers::{Header, HeaderPrefix, info_headers, takes_info, verdict_headers};
+use crate::sip::headers::{Header, HeaderPrefix, HeaderStyle, takes_info};
 use crate::sip::message::Request;
 use crate::sip::peers::Peers;
 use crate::sip::transport::{Sip, SipCommand, SipConfig};
+use crate::sip::verification::Asked;
+use crate::verdict::Verdict;
 use crate::view::Source;
-use jiff::Timestamp;
+use crate::wire::rs_metadata::Recording;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -27,10 +31,15 @@ const FAREWELL: Duration = Duration::from_secs(3);
 const ACCEPTED: [&str; 4] =
     ["application/sdp", "multipart/mixed", "application/rs-metadata+xml", "application/rs-metadata"];
 
+/// Subscriptions that there is room for, for each call.
+const SUBSCRIPTIONS_PER_CALL: usize = 4;
+
 /// What the reception keeps between messages.
 #[derive(Debug)]
 pub(super) struct Reception {
-    prefix: HeaderPrefix,
+    pub(super) prefix: HeaderPrefix,
+    /// Who is told of changes by NOTIFY.
+    pub(super) subscribers: Subscribers,
     /// Commands that do not answer an event: results, hang-ups.
     outbox: mpsc::UnboundedSender<SipCommand>,
     sent: Mutex<Option<mpsc::UnboundedReceiver<SipCommand>>>,
@@ -39,12 +48,18 @@ pub(super) struct Reception {
 impl Reception {
     pub(super) fn new(config: &Config) -> Self {
         let (outbox, sent) = mpsc::unbounded_channel();
-        Self { prefix: config.sip.header_prefix.clone(), outbox, sent: Mutex::new(Some(sent)) }
+        let (prefix, subscribers) = (config.sip.header_prefix.clone(), Subscribers::default());
+        Self { prefix, subscribers, outbox, sent: Mutex::new(Some(sent)) }
     }
 
-    /// What the answer about a call says in headers, for a peer that gets them.
-    fn headers(&self, line: &Line) -> Vec<Header> {
-        if line.peer.headers { verdict_headers(&self.prefix, &line.verdict()) } else { Vec::new() }
+    /// How a peer is told.
+    pub(super) fn style(&self, peer: &Peer) -> HeaderStyle {
+        peer.header_style(&self.prefix)
+    }
+
+    /// What an answer says in headers, for a peer that gets them.
+    pub(super) fn headers(&self, peer: &Peer, verdict: &Verdict) -> Vec<Header> {
+        self.style(peer).headers(verdict)
     }
 }
 
@@ -63,6 +78,7 @@ impl Exchange {
                 // Room for re-INVITEs and calls being refused beside those in progress.
                 accept: ACCEPTED.map(str::to_owned).to_vec(),
                 max_dialogs: config.limits.max_calls as usize + defaults.max_dialogs,
+                max_subscriptions: config.limits.max_calls as usize * SUBSCRIPTIONS_PER_CALL,
                 ..defaults
             },
             ..SipConfig::default()
@@ -103,7 +119,9 @@ impl Exchange {
     }
 
     pub(super) fn hang_up(&self, line: &mut Line) {
-        self.send(SipCommand::Bye(line.dialog));
+        if let Some(dialog) = line.dialog() {
+            self.send(SipCommand::Bye(dialog));
+        }
     }
 
     /// Pushes an answer to a gateway that takes it, unless it has been told already.
@@ -111,13 +129,16 @@ impl Exchange {
         let verdict = line.verdict();
         let news = (verdict.status, verdict.result_id.clone());
         let due = line.answered && line.takes_info && line.ended.is_none() && verdict.status.is_final();
-        if due && line.told.as_ref() != Some(&news) {
-            self.send(SipCommand::Info(line.dialog, info_headers(&self.0.reception.prefix, &verdict), None));
+        if let Some(dialog) = line.dialog()
+            && due
+            && line.told.as_ref() != Some(&news)
+        {
+            self.send(SipCommand::Info(dialog, self.0.reception.style(&line.peer).info(&verdict), None));
             line.told = Some(news);
         }
     }
 
-    fn send(&self, command: SipCommand) {
+    pub(super) fn send(&self, command: SipCommand) {
         // The receiver goes when the daemon stops, and nobody waits for this any more.
         let _ = self.0.reception.outbox.send(command);
     }
@@ -130,14 +151,18 @@ impl Exchange {
             Event::Reinvite { dialog, request, flow } => {
                 Some(SipCommand::Answer(dialog, self.reinvited(dialog, &request, flow)))
             }
-            Event::Options { key, request, dialog, .. } => {
-                Some(SipCommand::Respond(key, self.polled(&request, dialog)))
+            Event::Update { key, dialog, request, flow } => {
+                Some(SipCommand::Respond(key, self.updated(dialog, &request, flow)))
+            }
+            Event::Options { key, request, dialog, flow } => {
+                Some(SipCommand::Respond(key, self.polled(&request, dialog, flow)))
             }
             Event::Acked { dialog, body } => {
                 let body = body?;
                 let mut floor = self.floor();
                 let line = floor.of_dialog(dialog)?;
-                let refused = line.session.answered(&self.0.engine, &body.bytes).is_err();
+                let Way::Answered { session, .. } = &mut line.way else { return None };
+                let refused = session.answered(&self.0.engine, &body.bytes).is_err();
                 refused.then_some(SipCommand::Bye(dialog))
             }
             Event::Cancelled { dialog } | Event::Ended { dialog, .. } => {
@@ -148,6 +173,17 @@ impl Exchange {
                 if status >= 300 {
                     self.floor().of_dialog(dialog)?.takes_info = false;
                 }
+                None
+            }
+            Event::Subscribe { key, subscription, request, call, flow } => {
+                Some(self.subscribed((key, subscription), &request, call, flow))
+            }
+            Event::Resubscribed { subscription } => {
+                self.resubscribed(subscription);
+                None
+            }
+            Event::Unsubscribed { subscription } => {
+                self.0.reception.subscribers.remove(subscription);
                 None
             }
             Event::Info { .. } => None,
@@ -162,49 +198,80 @@ impl Exchange {
             calls.refused.count("unknown-peer");
             return Reply::new(403);
         };
-        let opened = self.open(dialog, request, flow, peer);
-        match opened {
-            Ok(reply) => reply,
-            Err(failure) => {
-                calls.refused.count(failure.word());
-                tracing::info!(peer = peer.name, reason = failure.word(), "call refused: {failure}");
-                failure.reply()
-            }
+        let arrival = self.arrival(request, flow, peer);
+        if let Some(asked) = self.question(&arrival) {
+            return self.asked(dialog, &arrival, &asked);
         }
+        let media_user = self.0.config.sip.media_user.as_deref();
+        self.opened(self.open(dialog, &arrival, media_user, None), peer)
     }
 
-    fn open(&self, dialog: DialogId, request: &Request, flow: Flow, peer: &Peer) -> Result<Reply, Failure> {
-        let arrival = self.arrival(request, flow, peer);
-        let media_user = self.0.config.sip.media_user.as_deref();
-        let (session, answer) = Session::open(&self.0.engine, &arrival, media_user)?;
-        let names = call_names(&self.0.reception.prefix, request, &session);
+    /// The INVITE as a question to the verification service, if it is one: a recording session never is, nor a
+    /// call to the user part of media legs.
+    fn question(&self, arrival: &Arrival<'_>) -> Option<Asked> {
+        let sip = &self.0.config.sip;
+        if arrival.is_recording() || sip.media_user.as_deref().is_some_and(|user| arrival.is_to(user)) {
+            return None;
+        }
+        Asked::of(arrival.request, &sip.verify_user)
+    }
+
+    /// The answer to an INVITE that made a call, or could not.
+    pub(super) fn opened(&self, opened: Result<Reply, Failure>, peer: &Peer) -> Reply {
+        opened.unwrap_or_else(|failure| {
+            self.0.metrics.calls.refused.count(failure.word());
+            tracing::info!(peer = peer.name, reason = failure.word(), "call refused: {failure}");
+            failure.reply()
+        })
+    }
+
+    /// Makes a call. `about` is the answer about another call that the INVITE asks for: then the new one goes by
+    /// its own Call-ID only, or the question after it would fit both.
+    pub(super) fn open(
+        &self,
+        dialog: DialogId,
+        arrival: &Arrival<'_>,
+        media_user: Option<&str>,
+        about: Option<&Verdict>,
+    ) -> Result<Reply, Failure> {
+        let (request, peer) = (arrival.request, arrival.peer);
+        let (session, answer) = Session::open(&self.0.engine, arrival, media_user)?;
+        let style = self.0.reception.style(peer);
+        let names = match about {
+            Some(_) => CallNames::collect([request.call_id()], None, None),
+            None => call_names(&style.prefix, peer, request, session.recording()),
+        };
         // An opt-out that comes now waits until the call is on the floor, and then reaches it.
         let mut floor = self.floor();
         let mut line = Line {
             id: new_id(),
             sip_call_id: request.call_id().to_owned(),
             names,
+            parties: Parties::of(&session),
             source: if session.is_recording() { Source::Siprec } else { Source::MediaLeg },
-            address: flow.remote.ip(),
+            address: arrival.from,
             peer: peer.clone(),
-            dialog,
             slot: Some(session.slot()),
-            call: Call::new(self.0.policy, session.obstacle(), self.claim(&session, peer, request)),
-            session,
-            takes_info: peer.headers && takes_results(peer, request),
+            call: Call::new(
+                self.0.policy,
+                session.obstacle(),
+                self.claim(session.caller_aor(), peer, request),
+            ),
+            way: Way::Answered { dialog, session: Box::new(session) },
+            takes_info: peer.headers.any() && takes_results(peer, request),
             answered: false,
             told: None,
             codec: None,
-            started: Timestamp::now(),
+            started: self.now(),
             ended: None,
             told_s: 0,
         };
         self.carry_out(&mut line);
         line.answered = true;
         let verdict = line.verdict();
-        line.told = Some((verdict.status, verdict.result_id));
         let mut reply = Reply::new(200).body("application/sdp", answer);
-        reply.headers = self.0.reception.headers(&line);
+        reply.headers = style.headers(about.unwrap_or(&verdict));
+        line.told = Some((verdict.status, verdict.result_id));
         self.0.metrics.calls.started.count(line.source.as_str());
         tracing::info!(call = line.id, peer = peer.name, source = line.source.as_str(), "call");
         self.publish("call-started", Some(line.view()), None);
@@ -217,68 +284,86 @@ impl Exchange {
         let mut floor = self.floor();
         let Some(line) = floor.of_dialog(dialog) else { return Reply::new(481) };
         let arrival = self.arrival(request, flow, &line.peer);
-        match line.session.change(&self.0.engine, &arrival) {
+        let Way::Answered { session, .. } = &mut line.way else { return Reply::new(481) };
+        match session.change(&self.0.engine, &arrival) {
             Ok(answer) => {
-                line.call.set_obstacle(line.session.obstacle(), Timestamp::now());
-                self.carry_out(line);
-                let mut reply = Reply::new(200).body("application/sdp", answer);
-                reply.headers = self.0.reception.headers(line);
-                reply
+                let headers = self.changed(line);
+                Reply { headers, ..Reply::new(200).body("application/sdp", answer) }
             }
             Err(failure) => failure.reply(),
         }
     }
 
-    /// Answers a question about a call, or whether anybody is there at all.
-    fn polled(&self, request: &Request, dialog: Option<DialogId>) -> Reply {
+    /// The same by UPDATE, which also just asks.
+    fn updated(&self, dialog: DialogId, request: &Request, flow: Flow) -> Reply {
         let mut floor = self.floor();
-        let query = request.headers.get(&self.0.reception.prefix.call()).map(str::trim);
-        let line = match (query, dialog) {
-            (Some(name), _) => floor.find_mut(name),
-            (None, Some(dialog)) => floor.of_dialog(dialog),
-            (None, None) => return Reply::new(200),
-        };
-        let Some(line) = line else {
-            return Reply { reason: Some("No Such Call".to_owned()), ..Reply::new(404) };
-        };
+        let Some(line) = floor.of_dialog(dialog) else { return Reply::new(481) };
+        let peer = line.peer.clone();
+        let arrival = self.arrival(request, flow, &peer);
+        let Way::Answered { session, .. } = &mut line.way else { return Reply::new(481) };
+        match session.update(&self.0.engine, &arrival) {
+            Ok(answer) => {
+                let reply = Reply { headers: self.changed(line), ..Reply::new(200) };
+                match answer {
+                    Some(answer) => reply.body("application/sdp", answer),
+                    None => reply,
+                }
+            }
+            Err(failure) => failure.reply(),
+        }
+    }
+
+    /// What follows from a changed session; gives the headers of the answer.
+    fn changed(&self, line: &mut Line) -> Vec<Header> {
+        line.learn();
+        if let Way::Answered { session, .. } = &line.way {
+            line.call.set_obstacle(session.obstacle(), self.now());
+        }
         self.hear(line);
         self.carry_out(line);
-        Reply { headers: self.0.reception.headers(line), ..Reply::new(200) }
+        self.0.reception.headers(&line.peer, &line.verdict())
     }
 
     fn ended(&self, dialog: DialogId) {
-        let now = Timestamp::now();
         let mut floor = self.floor();
-        if let Some(line) = floor.of_dialog(dialog)
-            && line.ended.is_none()
-        {
-            self.hear(line);
-            line.ended = Some(now);
-            line.call.end(now);
-            self.carry_out(line);
-            tracing::info!(call = line.id, "call ended");
-            self.publish("call-ended", Some(line.view()), None);
+        if let Some(line) = floor.of_dialog(dialog) {
+            self.end(line);
         }
         self.clear_away(&mut floor);
     }
 
+    /// Ends a call, unless it has ended.
+    pub(super) fn end(&self, line: &mut Line) {
+        if line.ended.is_some() {
+            return;
+        }
+        let now = self.now();
+        self.hear(line);
+        line.ended = Some(now);
+        line.call.end(now);
+        self.carry_out(line);
+        tracing::info!(call = line.id, "call ended");
+        self.publish("call-ended", Some(line.view()), None);
+    }
+
     /// Who the gateway says is calling, and what the store says of that speaker.
-    fn claim(&self, session: &Session, peer: &Peer, request: &Request) -> Option<(SpeakerId, Standing)> {
-        let speaker_header = self.0.reception.prefix.speaker();
+    pub(super) fn claim(
+        &self,
+        caller_aor: Option<&Pii<String>>,
+        peer: &Peer,
+        request: &Request,
+    ) -> Option<(SpeakerId, Standing)> {
+        let speaker_header = self.0.reception.style(peer).prefix.speaker();
         let believed = |name: &str| peer.may_claim || !name.eq_ignore_ascii_case(&speaker_header);
         let headers = request.headers.iter().map(|header| (header.name(), header.value()));
         let headers: Vec<(&str, &str)> = headers.filter(|(name, _)| believed(name)).collect();
-        let inputs = IdentityInputs {
-            speaker_header: &speaker_header,
-            headers: &headers,
-            caller_aor: session.caller_aor(),
-        };
+        let inputs = IdentityInputs { speaker_header: &speaker_header, headers: &headers, caller_aor };
         let speaker = speaker_id(&self.0.config.identity.rules, &inputs)?;
         let standing = self.standing(&speaker);
         Some((speaker, standing))
     }
 
-    fn arrival<'a>(&self, request: &'a Request, flow: Flow, peer: &'a Peer) -> Arrival<'a> {
+    pub(super) fn arrival<'a>(&self, request: &'a Request, flow: Flow, peer: &'a Peer) -> Arrival<'a> {
         let local = flow.local.ip();
         let advertised = self.0.config.sip.advertise.unwrap_or(local);
         Arrival { request, peer, from: flow.remote.ip(), local, advertised }
@@ -294,16 +379,23 @@ fn takes_results(peer: &Peer, request: &Request) -> bool {
     }
 }
 
-/// All names that the call may be asked for by.
-fn call_names(prefix: &HeaderPrefix, request: &Request, session: &Session) -> CallNames {
+/// All names that the call may be asked for by. What a gateway passes on from outside names nothing: a caller
+/// could take another's name.
+pub(super) fn call_names(
+    prefix: &HeaderPrefix,
+    peer: &Peer,
+    request: &Request,
+    recording: Option<&Recording>,
+) -> CallNames {
     let named = [prefix.call(), "X-Orig-Call-ID".to_owned()];
-    let given = named.iter().filter_map(|name| request.headers.get(name));
+    let given = named.iter().filter(|_| peer.may_claim);
+    let given = given.filter_map(|name| request.headers.get(name));
     let session_id = request.headers.get("Session-ID");
-    CallNames::collect(std::iter::once(request.call_id()).chain(given), session.recording(), session_id)
+    CallNames::collect(std::iter::once(request.call_id()).chain(given), recording, session_id)
 }
 
 /// A name for a call that says nothing and is never used twice.
-fn new_id() -> String {
+pub(super) fn new_id() -> String {
     let random: [u8; 6] = ring::rand::generate(&ring::rand::SystemRandom::new())
         .map_or_else(|_| std::array::from_fn(|_| 0), |random: ring::rand::Random<[u8; 6]>| random.expose());
     random.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -1,6 +1,7 @@
 //! The media session of a call: what was offered and answered, which stream is whose.
 
 use crate::config::Peer;
+use crate::engine::codec::Foreign;
 use crate::engine::{CallSlot, Engine, EngineError, MediaSource, StreamId, StreamRole};
 use crate::pii::Pii;
 use crate::sip::agent::Reply;
@@ -80,6 +81,18 @@ pub(super) struct Arrival<'a> {
     pub(super) advertised: IpAddr,
 }
 
+impl Arrival<'_> {
+    /// Whether this is a recording session.
+    pub(super) fn is_recording(&self) -> bool {
+        bodies(self.request).is_ok_and(|bodies| leg(self.request, &bodies) == Leg::Siprec)
+    }
+
+    /// Whether it is addressed to `user`.
+    pub(super) fn is_to(&self, user: &str) -> bool {
+        is_user(self.request, user)
+    }
+}
+
 /// One accepted line of media.
 #[derive(Clone, Copy, Debug)]
 struct Stream {
@@ -99,6 +112,8 @@ pub(super) struct Session {
     caller: Result<CallerChoice, Reason>,
     /// Whether the caller's line offers a codec that we decode.
     decodable: bool,
+    /// The codec of a caller's line that offers none.
+    foreign: Option<Foreign>,
     peer: IpAddr,
     srtp: SrtpRule,
 }
@@ -127,6 +142,7 @@ impl Session {
             recording: None,
             caller: Err(Reason::CallerUnknown),
             decodable: true,
+            foreign: None,
             peer: arrival.from,
             srtp: arrival.peer.srtp,
         };
@@ -143,6 +159,21 @@ impl Session {
     pub(super) fn change(&mut self, engine: &Engine, arrival: &Arrival<'_>) -> Result<String, Failure> {
         self.peer = arrival.from;
         self.negotiate(engine, &bodies(arrival.request)?, arrival)
+    }
+
+    /// Applies an UPDATE (RFC 3311); gives the text of the answer where it brought an offer.
+    pub(super) fn update(
+        &mut self,
+        engine: &Engine,
+        arrival: &Arrival<'_>,
+    ) -> Result<Option<String>, Failure> {
+        let bodies = bodies(arrival.request)?;
+        if bodies.sdp.is_some() {
+            self.peer = arrival.from;
+            return self.negotiate(engine, &bodies, arrival).map(Some);
+        }
+        self.learn(bodies.metadata.and_then(metadata));
+        Ok(None)
     }
 
     /// Applies the answer to an offer of ours, which came with the ACK.
@@ -165,6 +196,11 @@ impl Session {
     pub(super) fn obstacle(&self) -> Option<Reason> {
         let undecodable = (!self.decodable).then_some(Reason::UnsupportedCodec);
         self.caller.as_ref().err().copied().or(undecodable)
+    }
+
+    /// The codec of a caller's line that offers none that we decode.
+    pub(super) fn foreign(&self) -> Option<Foreign> {
+        self.foreign
     }
 
     /// Address of the caller in the metadata.
@@ -190,15 +226,18 @@ impl Session {
         let negotiation = Negotiation::new(&offer, self.leg, self.srtp)?;
         let ports = negotiation.accepted().iter().map(|&m_line| self.port(engine, m_line, local));
         let ports: Vec<u16> = ports.collect::<Result<_, _>>()?;
-        if let Some(newer) = newer {
-            match &mut self.recording {
-                Some(recording) => recording.update(newer),
-                None => self.recording = Some(newer),
-            }
-        }
+        self.learn(newer);
         let answer = negotiation.answer(arrival.advertised, &ports, &mut self.told);
         self.apply(engine, &answer.plans, &arrival.peer.caller)?;
         Ok(answer.sdp)
+    }
+
+    fn learn(&mut self, newer: Option<Recording>) {
+        match (&mut self.recording, newer) {
+            (Some(recording), Some(newer)) => recording.update(newer),
+            (none @ None, newer) => *none = newer,
+            (Some(_), None) => {}
+        }
     }
 
     /// Our own offer, for an INVITE without one.
@@ -231,6 +270,7 @@ impl Session {
             let plan = plans.iter().find(|plan| plan.m_line == stream.m_line);
             if caller == Some(stream.m_line) {
                 self.decodable = plan.is_none_or(|plan| plan.codec.is_some());
+                self.foreign = plan.and_then(|plan| plan.foreign);
             }
             let role = if caller == Some(stream.m_line) { StreamRole::Caller } else { StreamRole::Other };
             engine.set_role(stream.id, role)?;
@@ -267,7 +307,7 @@ fn bodies(request: &Request) -> Result<Bodies<'_>, Failure> {
 
 /// Metadata that cannot be read is no reason to refuse a call: a rule of the peer may still name the caller's
 /// stream, and otherwise the answer says that nobody knows it.
-fn metadata(bytes: &[u8]) -> Option<Recording> {
+pub(super) fn metadata(bytes: &[u8]) -> Option<Recording> {
     match Recording::parse(bytes) {
         Ok(recording) => Some(recording),
         Err(error) => {

@@ -6,6 +6,7 @@
 
 mod commands;
 mod requests;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use super::message::{
     Body, Builder, Headers, Message, Refusal, Request, Via, Wire, default_reason, skip_line_ends,
 };
 use super::peers::Peers;
+use super::subscription::Subscription;
 use super::timers::Timers;
 use super::transaction::{ClientTransaction, GIVE_UP, ServerKey, ServerTransaction};
 use std::collections::{HashMap, VecDeque};
@@ -26,7 +28,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Methods answered.
-pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE";
+pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, SUBSCRIBE";
 
 /// Settings of an [`Agent`].
 #[derive(Clone, Debug)]
@@ -46,6 +48,8 @@ pub struct AgentConfig {
     pub accept: Vec<String>,
     /// Most dialogs at once; further INVITEs get 503.
     pub max_dialogs: usize,
+    /// Most subscriptions at once; further SUBSCRIBEs get 503.
+    pub max_subscriptions: usize,
     /// Most server transactions at once outside dialogs, half of them for requests that are no INVITE; further ones get
     /// 503. Those inside may be as many again.
     pub max_transactions: usize,
@@ -64,6 +68,7 @@ impl Default for AgentConfig {
             understood: list(&["100rel"]),
             accept: list(&["application/sdp", "multipart/mixed"]),
             max_dialogs: 1000,
+            max_subscriptions: 1000,
             max_transactions: 10_000,
             answer_within: GIVE_UP,
         }
@@ -145,6 +150,41 @@ pub enum Event {
         dialog: Option<DialogId>,
         /// The way it came.
         flow: Flow,
+    },
+    /// The peer updates a session: an offer, metadata, or a refresh alone; [`Agent::respond`] to it.
+    Update {
+        /// Names the request in the response.
+        key: RequestKey,
+        /// Its dialog.
+        dialog: DialogId,
+        /// The UPDATE.
+        request: Arc<Request>,
+        /// The way it came.
+        flow: Flow,
+    },
+    /// The peer subscribes to the results of a call; [`Agent::respond`] to it, and after a 2xx [`Agent::notify`]
+    /// the state at once. [`Event::Unsubscribed`] follows an accepted one.
+    Subscribe {
+        /// Names the request in the response.
+        key: RequestKey,
+        /// The subscription.
+        subscription: DialogId,
+        /// The SUBSCRIBE.
+        request: Arc<Request>,
+        /// Name of the call, where the Event header gives one.
+        call: Option<String>,
+        /// The way it came.
+        flow: Flow,
+    },
+    /// A subscription was refreshed or ended by its peer, who waits for the state: [`Agent::notify`].
+    Resubscribed {
+        /// The subscription.
+        subscription: DialogId,
+    },
+    /// A subscription is over.
+    Unsubscribed {
+        /// The subscription, which is gone.
+        subscription: DialogId,
     },
     /// The peer answered our INFO, or did not (408).
     InfoAnswered {
@@ -235,6 +275,7 @@ enum TimerKey {
     Client(u64),
     Answer(DialogId),
     Session(DialogId),
+    Subscription(DialogId),
 }
 
 #[derive(Debug)]
@@ -253,6 +294,7 @@ enum Purpose {
     Info,
     Bye,
     Refresh,
+    Notify,
 }
 
 #[derive(Debug)]
@@ -277,6 +319,8 @@ pub struct Agent {
     clients: HashMap<u64, Client>,
     client_branches: HashMap<String, u64>,
     dialogs: HashMap<DialogId, Dialog>,
+    subscriptions: HashMap<DialogId, Subscription>,
+    /// Of dialogs and subscriptions.
     dialog_keys: HashMap<DialogKey, DialogId>,
     timers: Timers<TimerKey>,
     outputs: VecDeque<Output>,
@@ -296,6 +340,7 @@ impl Agent {
             clients: HashMap::new(),
             client_branches: HashMap::new(),
             dialogs: HashMap::new(),
+            subscriptions: HashMap::new(),
             dialog_keys: HashMap::new(),
             timers: Timers::default(),
             outputs: VecDeque::new(),
@@ -331,6 +376,7 @@ impl Agent {
                 TimerKey::Client(id) => self.tick_client(id, now),
                 TimerKey::Answer(dialog) => self.tick_answer(dialog, now),
                 TimerKey::Session(dialog) => self.tick_session(dialog, now),
+                TimerKey::Subscription(id) => self.tick_subscription(id, now),
             }
         }
     }

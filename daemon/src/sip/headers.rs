@@ -70,7 +70,72 @@ impl HeaderPrefix {
     }
 }
 
-/// The headers of an answer, in the order that README lists them; what there is not yet has no header.
+/// What an answer's headers tell, in the order that README lists them.
+pub const FIELDS: [&str; 8] =
+    ["status", "score", "threshold", "net-speech", "speaker", "result-id", "reason", "fraud-risk"];
+
+/// Which of [`FIELDS`] a peer gets: a bit for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeaderChoice(u8);
+
+impl HeaderChoice {
+    /// All of them.
+    pub const ALL: Self = Self(u8::MAX);
+    /// None.
+    pub const NONE: Self = Self(0);
+
+    /// These words of [`FIELDS`].
+    ///
+    /// # Errors
+    /// The first word that is none of them.
+    pub fn of<'w>(words: impl IntoIterator<Item = &'w str>) -> Result<Self, &'w str> {
+        words.into_iter().try_fold(Self::NONE, |Self(bits), word| {
+            let index = FIELDS.iter().position(|field| *field == word).ok_or(word)?;
+            Ok(Self(bits | 1 << index))
+        })
+    }
+
+    /// Whether the peer gets any.
+    pub const fn any(self) -> bool {
+        self.0 != 0
+    }
+
+    /// Whether the peer gets the one that `FIELDS` calls `field`.
+    pub fn has(self, field: &str) -> bool {
+        FIELDS.iter().position(|known| *known == field).is_some_and(|index| self.0 & (1 << index) != 0)
+    }
+}
+
+/// How a peer is told: which headers, and how their names begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderStyle {
+    /// How the names begin.
+    pub prefix: HeaderPrefix,
+    /// Which there are.
+    pub choice: HeaderChoice,
+}
+
+impl HeaderStyle {
+    /// The headers of an answer; what there is not yet, and what this peer does not get, has no header.
+    pub fn headers(&self, verdict: &Verdict) -> Vec<Header> {
+        let all = verdict_headers(&self.prefix, verdict);
+        let wanted: Vec<String> = FIELDS
+            .iter()
+            .filter(|field| self.choice.has(field))
+            .map(|field| self.prefix.name(field))
+            .collect();
+        all.into_iter().filter(|(name, _)| wanted.iter().any(|it| it.eq_ignore_ascii_case(name))).collect()
+    }
+
+    /// The headers of an INFO that tells a result; it has no body.
+    pub fn info(&self, verdict: &Verdict) -> Vec<Header> {
+        let mut headers = vec![("Info-Package".to_owned(), INFO_PACKAGE.to_owned())];
+        headers.append(&mut self.headers(verdict));
+        headers
+    }
+}
+
+/// All headers of an answer, in the order of [`FIELDS`]; what there is not yet has no header.
 pub fn verdict_headers(prefix: &HeaderPrefix, verdict: &Verdict) -> Vec<Header> {
     let reasons = verdict.reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>().join(", ");
     [
@@ -87,13 +152,6 @@ pub fn verdict_headers(prefix: &HeaderPrefix, verdict: &Verdict) -> Vec<Header> 
     .filter_map(|(what, value)| Some((prefix.name(what), value?)))
     .filter(|(_, value)| (1..=MAX_VALUE).contains(&value.len()))
     .collect()
-}
-
-/// The headers of an INFO that tells a result; it has no body.
-pub fn info_headers(prefix: &HeaderPrefix, verdict: &Verdict) -> Vec<Header> {
-    let mut headers = vec![("Info-Package".to_owned(), INFO_PACKAGE.to_owned())];
-    headers.append(&mut verdict_headers(prefix, verdict));
-    headers
 }
 
 /// Whether a peer's `Recv-Info` headers name our package (RFC 6086 section 10.9).
@@ -171,7 +229,9 @@ mod tests {
             "X-Voice-ID-Fraud-Risk: none",
         ];
         assert_eq!(lines(&verdict_headers(&HeaderPrefix::default(), &verdict())), expected);
-        let info = info_headers(&HeaderPrefix::default(), &verdict());
+        let style = HeaderStyle { prefix: HeaderPrefix::default(), choice: HeaderChoice::ALL };
+        assert_eq!(lines(&style.headers(&verdict())), expected);
+        let info = style.info(&verdict());
         assert_eq!(lines(&info)[0], "Info-Package: voice-id");
         assert_eq!(info.len(), expected.len() + 1);
     }
@@ -191,6 +251,19 @@ mod tests {
         };
         let expected = ["P-Bank-Status: not-enrolled", "P-Bank-Threshold: 90"];
         assert_eq!(lines(&verdict_headers(&prefix, &bare)), expected);
+    }
+
+    #[test]
+    fn a_peer_gets_what_it_is_configured_for() {
+        let choice = HeaderChoice::of(["reason", "status"]).unwrap();
+        let style = HeaderStyle { prefix: "P-Bank".parse().unwrap(), choice };
+        let expected = ["P-Bank-Status: not-authenticated", "P-Bank-Reason: low-snr, packet-loss"];
+        assert_eq!(lines(&style.headers(&verdict())), expected);
+        assert!(choice.any() && choice.has("status") && !choice.has("speaker"));
+        assert_eq!(HeaderChoice::of(FIELDS), Ok(HeaderChoice::ALL));
+        assert_eq!(HeaderChoice::of(["status", "points"]), Err("points"));
+        let silent = HeaderStyle { choice: HeaderChoice::NONE, ..style };
+        assert!(silent.headers(&verdict()).is_empty() && !silent.choice.any());
     }
 
     #[test]
@@ -223,7 +296,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn values_are_visible_ascii_whatever_they_hold(id in "\\PC{0,300}", score: f32, result in ".{0,20}") {
+        fn values_are_visible_ascii_whatever_they_hold(id in "(?s).{0,300}", score: f32, result in "(?s).{0,20}") {
             let fraud = Fraud { risk: result.clone(), indicators: Vec::new() };
             let odd =
                 Verdict { speaker_id: Some(id), score: Some(score), result_id: result, fraud, ..verdict() };

@@ -131,6 +131,8 @@ pub enum Method {
     Options,
     Info,
     Update,
+    Subscribe,
+    Notify,
     /// Any other token.
     Other(String),
 }
@@ -138,8 +140,17 @@ pub enum Method {
 impl Method {
     /// Reads a method; `None` if it is no token.
     pub fn parse(text: &str) -> Option<Self> {
-        let known =
-            [Self::Invite, Self::Ack, Self::Bye, Self::Cancel, Self::Options, Self::Info, Self::Update];
+        let known = [
+            Self::Invite,
+            Self::Ack,
+            Self::Bye,
+            Self::Cancel,
+            Self::Options,
+            Self::Info,
+            Self::Update,
+            Self::Subscribe,
+            Self::Notify,
+        ];
         is_token(text).then(|| {
             let known = known.into_iter().find(|method| method.as_str() == text);
             known.unwrap_or_else(|| Self::Other(text.to_owned()))
@@ -156,6 +167,8 @@ impl Method {
             Self::Options => "OPTIONS",
             Self::Info => "INFO",
             Self::Update => "UPDATE",
+            Self::Subscribe => "SUBSCRIBE",
+            Self::Notify => "NOTIFY",
             Self::Other(name) => name,
         }
     }

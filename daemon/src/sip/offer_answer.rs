@@ -1,24 +1,20 @@
 //! Offer and answer (RFC 3264), as one that only listens.
 //!
-//! A plain leg gets one codec. A recording session gets the whole offered payload list back, telephone-event
-//! included: rtpengine hangs up on an answer that drops one. What we decode is moved to the front of it, so
-//! that a client which could send either sends that. Hold shows in the direction alone, never in the version
+//! A plain leg gets one codec, the first of the offer that we decode. A recording session gets the whole offered
+//! payload list back, telephone-event included: rtpengine hangs up on an answer that drops one. What we decode is
+//! moved to the front of it, so that a client which could send either sends that; where nothing is decoded, the session
+//! is taken all the same, since the recording client's call must not suffer. Hold shows in the direction alone, never in the version
 //! of `o=`.
 
 mod security;
 
 pub use security::{KeySeed, SrtpRule};
 
-use crate::engine::codec::{Codec, Payload, PayloadMap};
+use crate::engine::codec::{Codec, Foreign, Payload, PayloadMap};
 use crate::wire::sdp::{Crypto, Description, Format, Media, Written, WrittenMedia};
 use security::{Keys, security};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-
-/// The codecs that an answer may choose; how they decode is known to [`crate::engine::codec`].
-const DECODED: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
-/// RTP clock of all of them, and of the telephone-events beside them.
-const CLOCK_HZ: u32 = 8000;
 
 /// What kind of session is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +32,9 @@ pub enum Refusal {
     #[error("the offer has no audio over RTP")]
     NoAudio,
     /// Audio, but of codecs that we do not decode.
-    #[error("no offered codec is decoded here; offer PCMU or PCMA at 8000 Hz")]
+    #[error(
+        "no offered codec is decoded here; offer PCMU, PCMA, G722, opus, GSM, or L16 at 8000 or 16000 Hz, in mono"
+    )]
     NoCodec,
     /// SRTP with keys by DTLS alone.
     #[error("SRTP with keys by DTLS is not supported; offer a=crypto (SDES) or RTP/AVP")]
@@ -159,6 +157,8 @@ pub struct MediaPlan {
     pub payloads: PayloadMap,
     /// First codec of the line that we decode; `None` when it has none.
     pub codec: Option<Codec>,
+    /// First codec of a line that has none which we decode.
+    pub foreign: Option<Foreign>,
     /// Payload type of telephone-events.
     pub telephone_event: Option<u8>,
     /// Payload type of comfort noise.
@@ -172,16 +172,19 @@ pub struct MediaPlan {
 }
 
 impl MediaPlan {
-    fn of(media: &Media, m_line: usize, local_port: u16, crypto: Option<&Crypto>) -> Self {
+    /// What a description says of line `m_line`, whose RTP arrives at `local_port` and is sent under `crypto`.
+    pub fn of(media: &Media, m_line: usize, local_port: u16, crypto: Option<&Crypto>) -> Self {
         let mut payloads = PayloadMap::default();
         for format in &media.payloads {
             payloads.set(format.number, meaning(format));
         }
-        // Events of the audio's own clock before those of another (RFC 4733 section 2.1 wants the same
-        // clock).
-        let first = |wanted: Payload| {
-            let found = media.payloads.iter().filter(|it| meaning(it) == wanted);
-            found.min_by_key(|it| it.clock_rate != CLOCK_HZ).map(|it| it.number)
+        let codec = media.payloads.iter().find_map(decoded);
+        let foreign = || media.payloads.iter().find_map(|format| Foreign::of(&format.encoding));
+        // Those of the audio's own clock before those of another (RFC 4733 section 2.1 wants the same clock).
+        let clock_hz = codec.map(Codec::clock_hz);
+        let first = |wanted: fn(&Payload) -> bool| {
+            let found = media.payloads.iter().filter(|it| wanted(&meaning(it)));
+            found.min_by_key(|it| Some(it.clock_rate) != clock_hz).map(|it| it.number)
         };
         Self {
             m_line,
@@ -190,9 +193,10 @@ impl MediaPlan {
             remote: media.rtp_address(),
             remote_rtcp: media.rtcp_address(),
             payloads,
-            codec: media.payloads.iter().find_map(decoded),
-            telephone_event: first(Payload::TelephoneEvent),
-            comfort_noise: first(Payload::ComfortNoise),
+            codec,
+            foreign: if codec.is_none() { foreign() } else { None },
+            telephone_event: first(|it| matches!(it, Payload::TelephoneEvent { .. })),
+            comfort_noise: first(|it| *it == Payload::ComfortNoise),
             ptime_ms: media.ptime_ms,
             sending: media.direction.sends(),
             crypto: crypto.cloned(),
@@ -239,13 +243,12 @@ impl<'a> Negotiation<'a> {
         let takes = |media: &Media| security(media, rule).is_ok() && !media.payloads.is_empty();
         let mut accepted: Vec<usize> =
             audio().filter(|(_, media)| takes(media)).map(|(line, _)| line).collect();
-        let nothing_to_decode = !accepted.is_empty() && !accepted.iter().any(is_decoded);
+        if leg == Leg::Plain && !accepted.is_empty() && !accepted.iter().any(is_decoded) {
+            return Err(Refusal::NoCodec);
+        }
         if leg == Leg::Plain {
             accepted.retain(is_decoded);
             accepted.truncate(1);
-        }
-        if nothing_to_decode {
-            return Err(Refusal::NoCodec);
         }
         let no_audio_is_fine = leg == Leg::Siprec || offer.media.iter().any(|media| media.kind == "audio");
         let refusals = || audio().filter_map(|(_, media)| security(media, rule).err());
@@ -291,14 +294,17 @@ impl<'a> Negotiation<'a> {
 fn meaning(format: &Format) -> Payload {
     let named = |name: &str| format.encoding.eq_ignore_ascii_case(name);
     if named("telephone-event") {
-        return Payload::TelephoneEvent;
+        // Without a rate it is that of the telephone.
+        let clock_khz = u8::try_from(format.clock_rate / 1000).unwrap_or(u8::MAX);
+        return Payload::TelephoneEvent { clock_khz: if clock_khz == 0 { 8 } else { clock_khz } };
     }
     if named("CN") {
         return Payload::ComfortNoise;
     }
-    // A rate of 0 is an rtpmap that names none, which can only mean the codec's own.
-    let fits = matches!(format.clock_rate, 0 | CLOCK_HZ) && format.channels == 1;
-    DECODED.into_iter().find(|codec| fits && named(codec.name())).map_or(Payload::Unknown, Payload::Audio)
+    match Codec::of(&format.encoding, format.clock_rate, format.channels) {
+        Some(codec) => Payload::Audio(codec),
+        None => Foreign::of(&format.encoding).map_or(Payload::Unknown, Payload::Foreign),
+    }
 }
 
 fn decoded(format: &Format) -> Option<Codec> {
@@ -309,13 +315,17 @@ fn decoded(format: &Format) -> Option<Codec> {
 }
 
 /// The formats of an accepted line: those of a plain leg are the first codec that we decode and the
-/// telephone-events of its clock; those of a recording session are all, what we decode first.
+/// telephone-events of its clock, or of any where none has that; those of a recording session are all, what we decode first.
 fn answered_formats(media: &Media, leg: Leg) -> Vec<&Format> {
     let audio = || media.payloads.iter().filter(|it| decoded(it).is_some());
     match leg {
         Leg::Plain => {
-            let is_event = |it: &&Format| meaning(it) == Payload::TelephoneEvent && it.clock_rate == CLOCK_HZ;
-            audio().take(1).chain(media.payloads.iter().filter(is_event)).collect()
+            let clock_hz = audio().find_map(decoded).map(Codec::clock_hz);
+            let events =
+                || media.payloads.iter().filter(|it| matches!(meaning(it), Payload::TelephoneEvent { .. }));
+            let has_own = events().any(|it| Some(it.clock_rate) == clock_hz);
+            let events = events().filter(|it| !has_own || Some(it.clock_rate) == clock_hz);
+            audio().take(1).chain(events).collect()
         }
         Leg::Siprec => audio().chain(media.payloads.iter().filter(|it| decoded(it).is_none())).collect(),
     }
@@ -367,6 +377,9 @@ fn first_offer(port: u16, keys: Vec<String>) -> WrittenMedia {
     attributes.extend([
         attribute("rtpmap", "0 PCMU/8000"),
         attribute("rtpmap", "8 PCMA/8000"),
+        attribute("rtpmap", "9 G722/8000"),
+        attribute("rtpmap", "96 opus/48000/2"),
+        attribute("rtpmap", "3 GSM/8000"),
         attribute("rtpmap", "101 telephone-event/8000"),
         attribute("fmtp", "101 0-15"),
         ("recvonly", None),
@@ -375,7 +388,7 @@ fn first_offer(port: u16, keys: Vec<String>) -> WrittenMedia {
         kind: "audio".to_owned(),
         port,
         protocol: protocol.to_owned(),
-        formats: "0 8 101".to_owned(),
+        formats: "0 8 9 96 3 101".to_owned(),
         attributes,
     }
 }

@@ -15,6 +15,7 @@ use super::counters::SipCounters;
 use super::dialog::DialogId;
 use super::flow::{ConnectionId, Flow, Transport};
 use super::message::{Body, Wire};
+use super::subscription::Notice;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -104,6 +105,8 @@ pub enum SipCommand {
     Info(DialogId, Vec<(String, String)>, Option<Body>),
     /// [`Agent::send_bye`]
     Bye(DialogId),
+    /// [`Agent::notify`]
+    Notify(DialogId, Notice),
 }
 
 /// Gives commands to the agent; cheap to clone. The SIP part stops when the last one is dropped.
@@ -245,6 +248,7 @@ impl Shell {
                 self.agent.send_info(dialog, &headers, body.as_ref(), now)
             }
             SipCommand::Bye(dialog) => self.agent.send_bye(dialog, now),
+            SipCommand::Notify(subscription, notice) => self.agent.notify(subscription, notice, now),
         };
         match result {
             Ok(()) => {}

@@ -258,7 +258,7 @@ fn parse_port(digits: &str) -> Result<u16, Fault> {
 }
 
 /// Replaces `%41` by the byte it stands for; what is no escape, or not UTF-8 then, stays as it is.
-fn unescape(text: &str) -> String {
+pub(super) fn unescape(text: &str) -> String {
     if !text.contains('%') {
         return text.to_owned();
     }

@@ -118,7 +118,7 @@ fn print_json(capacity: &Capacity, out: &mut dyn Write) -> Result<(), OfflineErr
         "packet_receive_us": packet.receive_us,
         "packet_kernel_us": packet.kernel_us,
         "calls_per_core": capacity.calls_per_core(),
-        "memory_per_call_bytes": Bounds::MEMORY_PER_CALL,
+        "memory_per_call_bytes": Bounds::memory_per_call(),
         "calls": calls,
         "limited_by": reason.word(),
         "calls_by_memory": bounds.memory,
@@ -157,7 +157,7 @@ fn print_text(capacity: &Capacity, out: &mut dyn Write) -> Result<(), OfflineErr
     writeln!(
         out,
         "memory per call     {} KiB, room for {} calls",
-        Bounds::MEMORY_PER_CALL / 1024,
+        Bounds::memory_per_call() / 1024,
         bounds.memory
     )?;
     writeln!(out, "open files          room for {} calls, as far as this shell is allowed", bounds.files)?;

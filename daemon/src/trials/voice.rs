@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use vouch_dsp::codec::g711::Law;
 use vouch_dsp::enrollment;
 use vouch_dsp::features::{Band, LogMel};
-use vouch_dsp::listener::{Listener, Origin, Quality};
+use vouch_dsp::listener::{Listener, MAX_WAIT_FRAMES, Origin, Quality};
 use vouch_dsp::network::{Embedding, Network, Scratch, scratch_sizes};
 use vouch_dsp::sizes::{FRAMES_PER_SECOND, MAX_FRAMES, MELS, MIN_FRAMES};
 
@@ -140,6 +140,8 @@ impl Voice {
         if telephone && recording.band() == Band::Wide {
             pcm.iter_mut().for_each(|sample| *sample = Law::Mu.decode(Law::Mu.encode(*sample)));
         }
+        // What ends with the recording is judged by what follows it.
+        pcm.resize(pcm.len() + MAX_WAIT_FRAMES * band.shift_samples() + band.frame_samples(), 0);
         let mut listener = Listener::new(band);
         for packet in pcm.chunks(band.sample_rate() / PACKETS_PER_SECOND) {
             listener.hear(packet, Origin::Heard, |frame| {
@@ -179,6 +181,23 @@ mod tests {
     fn silence_has_no_speech_and_no_embedding() {
         let side = Voice::new().unwrap().embed(&[silence(8_000)], ALL).unwrap();
         assert_eq!(side, Side { band: Band::Narrow, speech_ms: 0, embeddings: vec![] });
+    }
+
+    #[test]
+    fn speech_at_the_very_end_counts() {
+        let file = std::path::Path::new("/usr/share/asterisk/sounds/en_US_f_Allison/vm-intro.wav");
+        if !file.exists() {
+            eprintln!("SKIPPED: {} is not there", file.display());
+            return;
+        }
+        let mut recording = Recording::read(file).unwrap();
+        let mut voice = Voice::new().unwrap();
+        // In the middle of a word.
+        recording.pcm.truncate(2 * 8_000);
+        let cut = voice.embed(&[recording.clone()], ALL).unwrap().speech_ms;
+        recording.pcm.resize(3 * 8_000, 0);
+        let followed = voice.embed(&[recording], ALL).unwrap().speech_ms;
+        assert!(cut > 1_500 && cut.abs_diff(followed) <= 20, "{cut} ms, {followed} ms");
     }
 
     #[test]

@@ -147,7 +147,7 @@ fn a_waiting_request_is_answered_by_the_final_result() {
         let sip_id = script::call("c1").sip_call_id;
         lab.script.calls.lock().unwrap().insert(sip_id.clone(), script::call("c1"));
         let waiting = scope.spawn(|| lab.get("/v1/calls/c1%40gateway%2F7/result?wait=1m").json());
-        wait_until("the request waits", || lab.script.was_asked(&format!("result {sip_id}")));
+        wait_until("the request waits", || lab.script.was_asked(&format!("call {sip_id}")));
         lab.script.change("progress", "c1", |call| call.result.net_speech_s = 9.0);
         lab.script.change("result", "c1", |call| {
             call.result.status = Status::Authenticated;

@@ -47,6 +47,12 @@ impl Script {
         self.hub.publish(Event { id: 0, kind: kind.to_owned(), time, call, speaker: None });
     }
 
+    /// A call of this id begins.
+    pub(crate) fn arrive(&self, id: &str) {
+        self.calls.lock().unwrap().insert(id.to_owned(), call(id));
+        self.publish("call-started", id);
+    }
+
     /// Changes call `id` and publishes it.
     pub(crate) fn change(&self, kind: &str, id: &str, change: impl FnOnce(&mut CallView)) {
         change(self.calls.lock().unwrap().get_mut(id).unwrap());
@@ -151,6 +157,7 @@ impl Desk for Script {
             kernel: "scalar".into(),
             calibration: "shipped".into(),
             listeners: vec!["udp:127.0.0.1:5060".into()],
+            tap: Vec::new(),
             health: "ready".into(),
         }))
     }
@@ -160,6 +167,7 @@ impl Desk for Script {
     }
 
     fn call<'a>(&'a self, call: &'a str) -> Ask<'a, CallView> {
+        self.note(format!("call {call}"));
         if call == STUCK { Box::pin(std::future::pending()) } else { now(self.find(call)) }
     }
 

@@ -133,7 +133,7 @@ fn the_end_of_the_daemon_ends_streams_and_waiting_requests() {
     let mut stream = Reader::open(&lab, None);
     let mut waiting = lab.connect();
     waiting.write_all(b"GET /v1/calls/c1/result?wait=1m HTTP/1.1\r\nHost: vouch\r\n\r\n").unwrap();
-    wait_until("the request waits", || lab.script.was_asked("result c1"));
+    wait_until("the request waits", || lab.script.was_asked("call c1"));
     lab.stop();
     assert_eq!(stream.line_with("id:"), "", "the stream ends");
     answer(&mut waiting).is_problem(Kind::Stopping);

@@ -49,8 +49,8 @@ impl Lab {
 fn answers_are_tables_for_people() {
     let lab = Lab::new();
     let status = lab.prints(&["status"]);
-    assert!(status.starts_with("health     ready\ncalls      1 of 100\n"), "{status}");
-    assert!(status.contains("uptime     1 h 1 min\n"), "{status}");
+    assert!(status.starts_with("health       ready\ncalls        1 of 100\n"), "{status}");
+    assert!(status.contains("uptime       1 h 1 min\n"), "{status}");
     let calls = lab.prints(&["calls"]);
     assert_eq!(
         calls,
@@ -141,6 +141,24 @@ fn a_dialplan_gets_the_status_alone() {
         lab.script.change("result", "c1", |call| call.result.status = Status::NotAuthenticated);
         assert_eq!(waiting.join().unwrap(), "not-authenticated\n");
     });
+}
+
+#[test]
+fn a_dialplan_may_ask_before_the_call_is_there() {
+    let lab = Lab::new();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| lab.prints(&["result", "c9", "--wait", "1m", "--format", "plain"]));
+        wait_until("the tool waits", || lab.script.was_asked("call c9"));
+        lab.script.arrive("c9");
+        wait_until("the tool looks again", || {
+            lab.script.asked.lock().unwrap().iter().filter(|asked| *asked == "call c9").count() > 1
+        });
+        // Its last answer comes with its end.
+        lab.script.change("call-ended", "c9", |call| call.result.status = Status::Inconclusive);
+        assert_eq!(waiting.join().unwrap(), "inconclusive\n");
+    });
+    let never = lab.ctl(&["result", "c8", "--wait", "20ms", "--format", "plain"]);
+    assert_eq!((never.code, never.out.as_str()), (4, ""));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use vouch::audio::Recording;
-use vouch::engine::codec::{Payload, PayloadMap};
+use vouch::engine::codec::{Codec, Payload, PayloadMap};
 use vouch::engine::{CallSlot, Engine, EngineConfig, MediaSource, Progress, StreamId, StreamRole};
 use vouch_dsp::codec::g711::Law;
 use vouch_dsp::features::Band;
@@ -13,7 +13,7 @@ use vouch_dsp::network::Network;
 /// Samples of a packet: 20 ms at 8 kHz.
 pub const PACKET: usize = 160;
 /// Packets that a socket holds until the engine takes them, with room to spare.
-const BURST: usize = 96;
+const BURST: usize = 64;
 /// Payload type that the calls of these tests use for key presses.
 pub const KEYS: u8 = 101;
 
@@ -107,7 +107,10 @@ impl Leg {
     /// What a re-INVITE does.
     pub fn set_sending(&self, sending: bool) {
         let mut payloads = PayloadMap::default();
-        payloads.set(KEYS, Payload::TelephoneEvent);
+        for (number, codec) in [(96, Codec::Opus), (97, Codec::L16Wide), (98, Codec::L16Narrow)] {
+            payloads.set(number, Payload::Audio(codec));
+        }
+        payloads.set(KEYS, Payload::TelephoneEvent { clock_khz: 8 });
         let signalled = Some(self.socket.local_addr().unwrap());
         let source = MediaSource { signalled, peer: self.to.ip(), payloads, sending, crypto: None };
         self.engine.set_remote(self.stream, source).unwrap();

@@ -1,4 +1,4 @@
-//! Concealment of lost packets at 8 kHz, in the spirit of G.711 Appendix I (09/1999).
+//! Concealment of lost packets at 8 and 16 kHz, in the spirit of G.711 Appendix I (09/1999).
 //!
 //! The last pitch period is repeated, at full level for 10 ms and then fading to silence at 60 ms;
 //! the first good samples are faded in over the repetition. Unlike the appendix this adds no
@@ -6,14 +6,19 @@
 //! of a period. It keeps the ear (and the noise floor) from stumbling; the caller marks what was
 //! invented as [`Origin::Concealed`](crate::listener::Origin), so that it never counts as speech.
 
+use super::arithmetic::saturated;
+use crate::features::Band;
+
+// Lengths are in samples at 8 kHz; at 16 kHz they are twice as many.
+
 /// Shortest pitch period that is looked for: 5 ms, 200 Hz; higher voices give a multiple.
 const MIN_PERIOD: usize = 40;
 /// Longest pitch period that is looked for: 15 ms, 66 Hz.
 const MAX_PERIOD: usize = 120;
 /// Newest samples that are compared with earlier ones: 20 ms.
 const COMPARED: usize = 160;
-/// Samples kept.
-const HISTORY: usize = MAX_PERIOD + COMPARED;
+/// Samples kept, enough for 16 kHz.
+const HISTORY: usize = 2 * (MAX_PERIOD + COMPARED);
 /// Samples at full level: 10 ms.
 const FULL_LEVEL: usize = 80;
 /// Samples until silence: 60 ms.
@@ -22,6 +27,8 @@ const SILENT_AFTER: usize = 480;
 /// Remembers what was heard of one stream, and continues it.
 #[derive(Clone, Debug)]
 pub struct Concealer {
+    /// Samples for each one at 8 kHz.
+    factor: usize,
     /// Newest sample last; invented ones at full level.
     history: [i16; HISTORY],
     /// Pitch period of the running loss.
@@ -32,23 +39,19 @@ pub struct Concealer {
     seam: i32,
 }
 
-impl Default for Concealer {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Concealer {
     /// Nothing heard yet: a loss now gives silence.
-    pub const fn new() -> Self {
-        Self { history: [0; HISTORY], period: MIN_PERIOD, invented: 0, seam: 0 }
+    pub const fn new(band: Band) -> Self {
+        let factor = band.sample_rate() / Band::Narrow.sample_rate();
+        Self { factor, history: [0; HISTORY], period: factor * MIN_PERIOD, invented: 0, seam: 0 }
     }
 
     /// Takes good samples; after a loss their beginning is faded in over the continued repetition.
     pub fn heard(&mut self, pcm: &mut [i16]) {
         if self.invented > 0 {
+            let full_level = self.factor * FULL_LEVEL;
             let more = 32 * (self.invented / FULL_LEVEL);
-            let length = (self.period / 4 + more).min(FULL_LEVEL).min(pcm.len());
+            let length = (self.period / 4 + more).min(full_level).min(pcm.len());
             let mut continued = self.clone();
             for (place, sample) in pcm.iter_mut().take(length).enumerate() {
                 let old = i32::from(continued.repeat());
@@ -63,7 +66,7 @@ impl Concealer {
     /// Fills `pcm` with a continuation of what was heard.
     pub fn conceal(&mut self, pcm: &mut [i16]) {
         if self.invented == 0 {
-            self.period = pitch_period(&self.history);
+            self.period = pitch_period(&self.history, self.factor);
             self.seam =
                 i32::from(self.history[HISTORY - 1]) - i32::from(self.history[HISTORY - 1 - self.period]);
         }
@@ -77,9 +80,10 @@ impl Concealer {
         let offset = self.seam * left / dies_out as i32;
         let sample = saturated(i32::from(self.history[HISTORY - self.period]) + offset);
         self.remember(&[sample]);
-        let loud = SILENT_AFTER.saturating_sub(self.invented).min(SILENT_AFTER - FULL_LEVEL);
-        self.invented = (self.invented + 1).min(SILENT_AFTER);
-        (i32::from(sample) * loud as i32 / (SILENT_AFTER - FULL_LEVEL) as i32) as i16
+        let (silent_after, fading) = (self.factor * SILENT_AFTER, self.factor * (SILENT_AFTER - FULL_LEVEL));
+        let loud = silent_after.saturating_sub(self.invented).min(fading);
+        self.invented = (self.invented + 1).min(silent_after);
+        (i32::from(sample) * loud as i32 / fading as i32) as i16
     }
 
     fn remember(&mut self, pcm: &[i16]) {
@@ -89,22 +93,19 @@ impl Concealer {
     }
 }
 
-fn saturated(sample: i32) -> i16 {
-    sample.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
-}
-
 /// Lag at which the newest samples correlate best with earlier ones; the longest one when none do.
-fn pitch_period(history: &[i16; HISTORY]) -> usize {
-    let newest = &history[HISTORY - COMPARED..];
-    let (mut best, mut best_score) = (MAX_PERIOD, (0_u128, 1_u128));
-    for period in MIN_PERIOD..=MAX_PERIOD {
-        let earlier = &history[HISTORY - COMPARED - period..HISTORY - period];
+fn pitch_period(history: &[i16; HISTORY], factor: usize) -> usize {
+    let compared = factor * COMPARED;
+    let newest = &history[HISTORY - compared..];
+    let (mut best, mut best_score) = (factor * MAX_PERIOD, (0_u128, 1_u128));
+    for period in factor * MIN_PERIOD..=factor * MAX_PERIOD {
+        let earlier = &history[HISTORY - compared - period..HISTORY - period];
         let (mut product, mut energy) = (0_i64, 1_u64);
         for (new, old) in newest.iter().zip(earlier) {
             product += i64::from(i32::from(*new) * i32::from(*old));
             energy += u64::from(old.unsigned_abs()) * u64::from(old.unsigned_abs());
         }
-        // Largest product^2 / energy, compared crosswise: below 2^(76 + 38).
+        // Largest product^2 / energy, compared crosswise: below 2^(78 + 39).
         let product = product.max(0) as u128;
         let score = (product * product, u128::from(energy));
         if score.0 * best_score.1 > best_score.0 * score.1 {
@@ -135,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_periodic_wave_goes_on_in_phase() {
-        let mut concealer = Concealer::new();
+        let mut concealer = Concealer::new(Band::Narrow);
         concealer.heard(&mut wave(0..800));
         let mut lost = [0; 80];
         concealer.conceal(&mut lost);
@@ -145,8 +146,22 @@ mod tests {
     }
 
     #[test]
+    fn wideband_has_twice_the_samples() {
+        let mut concealer = Concealer::new(Band::Wide);
+        // A period of 142 samples, that of the wave above at twice the rate.
+        let wide: Vec<i16> = wave(0..800).iter().flat_map(|sample| [*sample, *sample]).collect();
+        concealer.heard(&mut wide.clone());
+        let mut lost = [0; 1000];
+        concealer.conceal(&mut lost);
+        let ratio = level(&lost[..142]) / level(&wide[..1420]);
+        assert!((ratio - 1.0).abs() < 0.05, "{ratio}");
+        assert!(lost[400..680].iter().any(|sample| *sample != 0), "half way");
+        assert!(lost[960..].iter().all(|sample| *sample == 0), "after 60 ms");
+    }
+
+    #[test]
     fn a_long_loss_fades_to_silence_at_60_ms() {
-        let mut concealer = Concealer::new();
+        let mut concealer = Concealer::new(Band::Narrow);
         concealer.heard(&mut wave(0..800));
         let mut lost = [0; 640];
         concealer.conceal(&mut lost);
@@ -159,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_first_good_samples_are_faded_in() {
-        let mut concealer = Concealer::new();
+        let mut concealer = Concealer::new(Band::Narrow);
         concealer.heard(&mut wave(0..800));
         concealer.conceal(&mut [0; 160]);
         let mut good = [10_000; 160];
@@ -171,7 +186,7 @@ mod tests {
     #[test]
     fn a_loss_before_anything_was_heard_is_silent() {
         let mut lost = [7; 160];
-        Concealer::new().conceal(&mut lost);
+        Concealer::new(Band::Narrow).conceal(&mut lost);
         assert_eq!(lost, [0; 160]);
     }
 
@@ -180,8 +195,9 @@ mod tests {
         #[test]
         fn losses_anywhere_stay_in_range(
             packets in prop::collection::vec((any::<bool>(), prop::collection::vec(-9_000..9_000_i16, 1..400)), 1..30),
+            is_wide: bool,
         ) {
-            let mut concealer = Concealer::new();
+            let mut concealer = Concealer::new(if is_wide { Band::Wide } else { Band::Narrow });
             for (lost, mut pcm) in packets {
                 if lost {
                     concealer.conceal(&mut pcm);

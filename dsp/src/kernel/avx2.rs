@@ -7,8 +7,8 @@
 
 use super::x86::Features;
 use super::{
-    Conv, GROUP, I32s, INPUT_SPAN, INPUT_TAPS, InputConv, LANES, Norm, NormWalk, Requant, SIDE_BITS, TOP,
-    Walk,
+    Conv, GROUP, I32s, INPUT_SPAN, INPUT_TAPS, InputConv, LANES, Norm, NormWalk, PairBlock, Requant,
+    SIDE_BITS, TOP, Walk,
 };
 use core::arch::x86_64::*;
 
@@ -58,6 +58,17 @@ impl Avx2 {
     pub(super) fn conv_input(self, conv: &InputConv<'_>, walk: &Walk, input: &[i16], output: &mut [u8]) {
         // SAFETY: `self` proves that the processor has AVX2.
         unsafe { convolve_input(conv, walk, input, output) }
+    }
+
+    /// See [`super::Kernel::pairs`].
+    pub(super) fn pairs<const PAIRS: usize>(
+        self,
+        weights: &[PairBlock<PAIRS>],
+        input: &[[i16; 2]; PAIRS],
+        output: &mut [[i32; LANES]],
+    ) {
+        // SAFETY: `self` proves that the processor has AVX2.
+        unsafe { multiply_pairs(weights, input, output) }
     }
 
     /// See [`super::Kernel::norm`].
@@ -197,6 +208,31 @@ fn convolve_input(conv: &InputConv<'_>, walk: &Walk, input: &[i16], output: &mut
             }
             let (low, high) = requant.apply(low, high);
             store_top(narrowed(low, high), &mut output[position * walk.output_step + block * LANES..]);
+        }
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn multiply_pairs<const PAIRS: usize>(
+    weights: &[PairBlock<PAIRS>],
+    input: &[[i16; 2]; PAIRS],
+    output: &mut [[i32; LANES]],
+) {
+    for (sums, block) in output.iter_mut().zip(weights) {
+        let (mut low, mut high) = (_mm256_setzero_si256(), _mm256_setzero_si256());
+        for (weights, &[first, second]) in block.iter().zip(input) {
+            let inputs = _mm256_set1_epi32(i32::from(first as u16) | (i32::from(second) << 16));
+            let at = weights.as_ptr();
+            // SAFETY: there are 16 pairs of 4 bytes.
+            let weights = unsafe { (_mm256_loadu_si256(at.cast()), _mm256_loadu_si256(at.add(8).cast())) };
+            low = _mm256_add_epi32(low, _mm256_madd_epi16(inputs, weights.0));
+            high = _mm256_add_epi32(high, _mm256_madd_epi16(inputs, weights.1));
+        }
+        let at = sums.as_mut_ptr();
+        // SAFETY: there are 16 sums of 4 bytes.
+        unsafe {
+            _mm256_storeu_si256(at.cast(), low);
+            _mm256_storeu_si256(at.add(8).cast(), high);
         }
     }
 }

@@ -7,8 +7,8 @@
 
 use super::x86::Features;
 use super::{
-    Conv, GROUP, I32s, INPUT_SPAN, INPUT_TAPS, InputConv, LANES, Norm, NormWalk, Requant, SIDE_BITS, TOP,
-    Walk,
+    Conv, GROUP, I32s, INPUT_SPAN, INPUT_TAPS, InputConv, LANES, Norm, NormWalk, PairBlock, Requant,
+    SIDE_BITS, TOP, Walk,
 };
 use core::arch::x86_64::*;
 
@@ -70,6 +70,17 @@ impl Avx512 {
     pub(super) fn conv_input(self, conv: &InputConv<'_>, walk: &Walk, input: &[i16], output: &mut [u8]) {
         // SAFETY: `self` proves that the processor has the instructions.
         unsafe { convolve_input(conv, walk, input, output) }
+    }
+
+    /// See [`super::Kernel::pairs`].
+    pub(super) fn pairs<const PAIRS: usize>(
+        self,
+        weights: &[PairBlock<PAIRS>],
+        input: &[[i16; 2]; PAIRS],
+        output: &mut [[i32; LANES]],
+    ) {
+        // SAFETY: `self` proves that the processor has the instructions.
+        unsafe { multiply_pairs(weights, input, output) }
     }
 
     /// See [`super::Kernel::norm`].
@@ -250,6 +261,25 @@ fn convolve_input(conv: &InputConv<'_>, walk: &Walk, input: &[i16], output: &mut
             }
             store_top([requant.apply(sum)], &mut output[position * walk.output_step + block * LANES..]);
         }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn multiply_pairs<const PAIRS: usize>(
+    weights: &[PairBlock<PAIRS>],
+    input: &[[i16; 2]; PAIRS],
+    output: &mut [[i32; LANES]],
+) {
+    for (sums, block) in output.iter_mut().zip(weights) {
+        let mut total = _mm512_setzero_si512();
+        for (weights, &[first, second]) in block.iter().zip(input) {
+            let inputs = _mm512_set1_epi32(i32::from(first as u16) | (i32::from(second) << 16));
+            // SAFETY: there are 16 pairs of 4 bytes.
+            let weights = unsafe { _mm512_loadu_si512(weights.as_ptr().cast()) };
+            total = _mm512_add_epi32(total, _mm512_madd_epi16(inputs, weights));
+        }
+        // SAFETY: there are 16 sums of 4 bytes.
+        unsafe { _mm512_storeu_si512(sums.as_mut_ptr().cast(), total) };
     }
 }
 

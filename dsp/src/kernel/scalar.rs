@@ -1,7 +1,8 @@
 //! The oracle: plain loops, kept simple on purpose and never optimised.
 
 use super::{
-    Conv, GROUP, INPUT_SPAN, INPUT_TAPS, InputConv, LANES, Norm, NormWalk, Requant, SIDE_BITS, TOP, Walk,
+    Conv, GROUP, INPUT_SPAN, INPUT_TAPS, InputConv, LANES, Norm, NormWalk, PairBlock, Requant, SIDE_BITS,
+    TOP, Walk,
 };
 
 /// See [`super::Kernel::conv`].
@@ -50,6 +51,23 @@ pub(crate) fn conv_input(conv: &InputConv<'_>, walk: &Walk, input: &[i16], outpu
             }
             let value = requantise(&conv.requant, channel, sum);
             output[position * walk.output_step + channel] = value.clamp(0, TOP) as u8;
+        }
+    }
+}
+
+/// See [`super::Kernel::pairs`].
+pub(crate) fn pairs<const PAIRS: usize>(
+    weights: &[PairBlock<PAIRS>],
+    input: &[[i16; 2]; PAIRS],
+    output: &mut [[i32; LANES]],
+) {
+    for (sums, block) in output.iter_mut().zip(weights) {
+        *sums = [0; LANES];
+        for (weights, [first, second]) in block.iter().zip(input) {
+            for (sum, weights) in sums.iter_mut().zip(weights) {
+                *sum +=
+                    i32::from(weights[0]) * i32::from(*first) + i32::from(weights[1]) * i32::from(*second);
+            }
         }
     }
 }

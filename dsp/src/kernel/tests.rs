@@ -197,3 +197,36 @@ fn the_ends_of_all_ranges_do_not_saturate() {
         }
     }
 }
+
+/// A vector and two blocks of weights: the network's longest vector has as many pairs.
+fn pair_case(source: &mut Source) -> ([PairBlock<PAIRS>; 2], [[i16; 2]; PAIRS]) {
+    let input = source.halves(2 * PAIRS).as_chunks().0.try_into().expect("as many pairs");
+    let mut weights = [[[[0; 2]; LANES]; PAIRS]; 2];
+    for weight in weights.as_flattened_mut().as_flattened_mut().as_flattened_mut() {
+        *weight = source.between(-TOP, TOP) as i16;
+    }
+    (weights, input)
+}
+
+const PAIRS: usize = 60;
+
+proptest! {
+    #[test]
+    fn pairs_are_multiplied_alike(seed: u64) {
+        let (weights, input) = pair_case(&mut Source(seed));
+        let mut expected = [[0; LANES]; 2];
+        for (block, sums) in expected.iter_mut().enumerate() {
+            for (lane, sum) in sums.iter_mut().enumerate() {
+                let products = |pair: usize, half: usize| {
+                    i32::from(weights[block][pair][lane][half]) * i32::from(input[pair][half])
+                };
+                *sum = (0..PAIRS).map(|pair| products(pair, 0) + products(pair, 1)).sum();
+            }
+        }
+        for kernel in Kernel::all() {
+            let mut sums = [[i32::MIN; LANES]; 2];
+            kernel.pairs(&weights, &input, &mut sums);
+            prop_assert_eq!(sums, expected, "{}", kernel.name());
+        }
+    }
+}

@@ -36,26 +36,29 @@ const SNR_RANGE_DB: core::ops::RangeInclusive<i16> = -10..=60;
 pub(super) struct FrameFigures {
     /// Mean square of the samples.
     power: u32,
-    /// Clipped samples.
-    clipped: u16,
+    /// Share of clipped samples.
+    clipped_permille: u16,
 }
 
 impl FrameFigures {
     pub(super) fn of(samples: &[i16]) -> Self {
         let sum: u64 = samples.iter().map(|sample| u64::from(sample.unsigned_abs()).pow(2)).sum();
         let clipped = samples.iter().filter(|sample| sample.unsigned_abs() >= CLIPPED).count();
-        Self { power: (sum / samples.len().max(1) as u64) as u32, clipped: clipped as u16 }
+        let length = samples.len().max(1);
+        Self { power: (sum / length as u64) as u32, clipped_permille: (1000 * clipped / length) as u16 }
     }
 }
 
 /// Sums over the call.
 #[derive(Clone, Debug)]
 pub(super) struct Tally {
+    /// Audio of either band in sixteenths of a millisecond.
     heard: u64,
     concealed: u64,
     speech_frames: u32,
     speech_power: u64,
-    clipped: u64,
+    /// Sum of the frames' shares.
+    clipped_permille: u64,
     /// Frames of pause since the last sound.
     pause_run: u8,
     pause_frames: u32,
@@ -71,7 +74,7 @@ impl Tally {
             concealed: 0,
             speech_frames: 0,
             speech_power: 0,
-            clipped: 0,
+            clipped_permille: 0,
             pause_run: 0,
             pause_frames: 0,
             pause_log_q20: 0,
@@ -79,10 +82,11 @@ impl Tally {
         }
     }
 
-    pub(super) fn heard(&mut self, samples: usize, concealed: bool) {
-        self.heard += samples as u64;
+    pub(super) fn heard(&mut self, samples: usize, band: Band, concealed: bool) {
+        let ticks = (samples * Band::Wide.sample_rate() / band.sample_rate()) as u64;
+        self.heard += ticks;
         if concealed {
-            self.concealed += samples as u64;
+            self.concealed += ticks;
         }
     }
 
@@ -90,7 +94,7 @@ impl Tally {
         self.pause_run = 0;
         self.speech_frames += 1;
         self.speech_power += u64::from(figures.power);
-        self.clipped += u64::from(figures.clipped);
+        self.clipped_permille += u64::from(figures.clipped_permille);
     }
 
     /// Something that is neither speech nor a pause, or not known yet.
@@ -111,15 +115,15 @@ impl Tally {
         }
     }
 
-    pub(super) fn quality(&self, band: Band) -> Quality {
-        let samples_per_ms = band.sample_rate() as u64 / 1000;
-        let speech_samples = u64::from(self.speech_frames) * band.shift_samples() as u64;
+    pub(super) fn quality(&self) -> Quality {
+        const TICKS_PER_MS: u64 = Band::Wide.sample_rate() as u64 / 1000;
+        let clipped_permille = self.clipped_permille.checked_div(u64::from(self.speech_frames)).unwrap_or(0);
         Quality {
-            heard_ms: (self.heard / samples_per_ms) as u32,
+            heard_ms: (self.heard / TICKS_PER_MS) as u32,
             speech_ms: self.speech_frames * 10,
-            concealed_ms: (self.concealed / samples_per_ms) as u32,
+            concealed_ms: (self.concealed / TICKS_PER_MS) as u32,
             snr_db: self.snr_db(),
-            clipped_permille: (1000 * self.clipped).checked_div(speech_samples).unwrap_or(0) as u16,
+            clipped_permille: clipped_permille as u16,
             level_dbfs: level_dbfs(self.speech_power, self.speech_frames).unwrap_or(QUIETEST_DB),
         }
     }
@@ -169,7 +173,7 @@ mod tests {
 
     #[test]
     fn levels_and_snr_are_in_decibels() {
-        let quality = tally(&[3276; 80], &[-33; 80]).quality(Band::Narrow);
+        let quality = tally(&[3276; 80], &[-33; 80]).quality();
         assert_eq!(quality.level_dbfs, -20);
         assert_eq!(quality.snr_db, Some(40));
         assert_eq!(quality.speech_ms, 1000);
@@ -178,19 +182,27 @@ mod tests {
 
     #[test]
     fn full_scale_is_zero_and_clipped() {
-        let quality = tally(&[i16::MIN; 80], &[0; 80]).quality(Band::Narrow);
+        let quality = tally(&[i16::MIN; 80], &[0; 80]).quality();
         assert_eq!(quality.level_dbfs, 0);
         assert_eq!(quality.snr_db, Some(60));
         assert_eq!(quality.clipped_permille, 1000);
     }
 
     #[test]
+    fn time_is_counted_alike_in_both_bands() {
+        let mut tally = Tally::new();
+        tally.heard(8000, Band::Narrow, false);
+        tally.heard(8000, Band::Wide, true);
+        assert_eq!((tally.quality().heard_ms, tally.quality().concealed_ms), (1500, 500));
+    }
+
+    #[test]
     fn nothing_is_claimed_before_it_is_known() {
-        assert_eq!(Tally::new().quality(Band::Wide).snr_db, None);
-        assert_eq!(Tally::new().quality(Band::Wide).level_dbfs, QUIETEST_DB);
+        assert_eq!(Tally::new().quality().snr_db, None);
+        assert_eq!(Tally::new().quality().level_dbfs, QUIETEST_DB);
         let mut no_pause = Tally::new();
         no_pause.speech(FrameFigures::of(&[100; 160]));
         no_pause.pause(FrameFigures::of(&[90; 160]));
-        assert_eq!(no_pause.quality(Band::Wide).snr_db, None);
+        assert_eq!(no_pause.quality().snr_db, None);
     }
 }

@@ -80,14 +80,4 @@ impl NoiseFloor {
             self.floor[band] = self.minima.iter().map(|block| block[band]).min().unwrap_or(UNHEARD);
         }
     }
-
-    /// Forgets everything but the last block.
-    pub(super) fn raise_to_recent(&mut self) {
-        let newest = (usize::from(self.oldest) + BLOCKS - 1) % BLOCKS;
-        for band in 0..MAX_SUBBANDS {
-            let recent = self.minima[newest][band].min(self.running[band]);
-            self.floor[band] = recent;
-            self.minima.iter_mut().for_each(|block| block[band] = recent);
-        }
-    }
 }

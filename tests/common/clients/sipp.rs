@@ -3,7 +3,11 @@
 use super::free_port;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
+
+/// Calls placed by this process, so that each has a Call-ID of its own.
+static PLACED: AtomicU32 = AtomicU32::new(0);
 
 const SCENARIO: &str = include_str!("../../data/sipp/leg.xml");
 
@@ -51,7 +55,8 @@ impl Leg<'_> {
             .replace("@AUDIO@", &audio.display().to_string())
             .replace("@TALK@", &(self.mulaw.len() / 8).to_string());
         std::fs::write(folder.path().join("leg.xml"), scenario).expect("the scenario fits on the disk");
-        let call_id = format!("leg-{}-{}@gateway.test", std::process::id(), free_port());
+        let number = PLACED.fetch_add(1, Ordering::Relaxed);
+        let call_id = format!("leg-{}-{number}@gateway.test", std::process::id());
         let sipp = self.command(folder.path(), &call_id).spawn().expect("sipp starts");
         LegCall { sipp, folder, call_id }
     }

@@ -165,6 +165,44 @@ fn an_interruption_lets_everything_go_and_is_no_loss() {
 }
 
 #[test]
+fn thirty_percent_loss_is_counted_to_the_packet() {
+    // A line that drops 3 of 10 at random places, the first and the last packet arrive.
+    let mut dice = 7_u32;
+    let kept: Vec<u32> = (0..2000)
+        .filter(|number| {
+            dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *number == 0 || *number == 1999 || dice >> 16 >= 19_660
+        })
+        .collect();
+    let (out, counts) = run(kept.iter().copied());
+    assert_eq!(out.iter().map(|packet| packet.2).collect::<Vec<_>>(), kept);
+    assert_eq!((counts.lost, counts.restarts, counts.late), (2000 - kept.len() as u64, 0, 0));
+    assert_eq!(out.iter().map(|packet| u64::from(packet.0)).sum::<u64>(), counts.lost);
+    assert!((500..700).contains(&counts.lost), "{counts:?}");
+}
+
+#[test]
+fn packets_that_come_too_late_stay_lost() {
+    let mut bench = Bench::new();
+    // Every tenth one comes half a second after its turn, the line is otherwise in order.
+    for number in 0..200 {
+        if number % 10 != 5 {
+            bench.push(1, number);
+        }
+        if number >= 25 && number % 10 == 0 {
+            bench.push(1, number - 25);
+        }
+        bench.pass(Duration::from_millis(20));
+    }
+    bench.pass(PATIENCE);
+    let expected: Vec<u32> = (0..200).filter(|number| number % 10 != 5).collect();
+    assert_eq!(bench.numbers(), expected);
+    let counts = bench.buffer.counts();
+    // That of the last gap was waited for until the end; those of the last three never came.
+    assert_eq!((counts.lost, counts.late, counts.duplicates), (20, 17, 0));
+}
+
+#[test]
 fn oversized_payloads_are_counted() {
     let mut buffer = JitterBuffer::new();
     let payload = [0; MAX_PAYLOAD + 1];

@@ -22,7 +22,7 @@ fn source(sending: bool) -> MediaSource {
 /// An open call with two lines, the first of which is the caller's, and `frames` frames of speech.
 fn call(frames: u64) -> SlotState {
     let mut call = SlotState::new();
-    call.open(true);
+    call.open(true, false);
     for place in 0..2 {
         call.lines[place] = Some(line());
         call.set_source(place, source(true), Instant::now());
@@ -41,7 +41,7 @@ fn packet(sequence: u16) -> Vec<u8> {
 }
 
 fn job(tag: u64, first: u64, frames: u64) -> EmbedJob {
-    EmbedJob { tag, first, frames, enrollment: false }
+    EmbedJob { tag, first, frames, enrollment: false, wide: false }
 }
 
 fn window() -> Box<[LogMel; MAX_FRAMES]> {
@@ -50,7 +50,7 @@ fn window() -> Box<[LogMel; MAX_FRAMES]> {
 
 fn outcome(started: &StartedJob) -> EmbedOutcome {
     let result = Err(EmbedFault::Refused(EmbedError::TooFewFrames));
-    EmbedOutcome { job: started.job, band: started.band, result }
+    EmbedOutcome { job: started.job, result }
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn closing_wipes_counts_and_changes_the_generation() {
     assert!(!call.open && call.generation != generation);
     assert!(call.lines.iter().all(Option::is_none));
     assert_eq!(call.traffic(), Traffic::default());
-    call.open(true);
+    call.open(true, false);
     call.ear.push_speech(500);
     assert!(call.ask(job(2, 0, 500)).unwrap(), "a job of the old call holds nothing up");
     assert_ne!(started.epoch, call.jobs.epoch);
@@ -180,7 +180,7 @@ fn closing_wipes_counts_and_changes_the_generation() {
 #[test]
 fn a_panic_while_a_slot_is_held_is_a_fault_of_that_call_alone() {
     let slot = Slot::new();
-    slot.lock().open(true);
+    slot.lock().open(true, false);
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         let _call = slot.lock();
         panic!("a bug, on purpose");
@@ -192,6 +192,6 @@ fn a_panic_while_a_slot_is_held_is_a_fault_of_that_call_alone() {
     call.set_mark(100);
     assert!(call.reached_mark(), "who waits is told");
     call.close();
-    call.open(true);
+    call.open(true, false);
     assert!(!call.progress().faulted);
 }

@@ -2,7 +2,7 @@
 
 use super::super::dialog::{DialogId, Unacknowledged};
 use super::super::flow::{Flow, Transport};
-use super::super::message::{Method, Response};
+use super::super::message::{Method, Request, Response};
 use super::super::transaction::{BRANCH_COOKIE, ClientTransaction, GIVE_UP, Resend, Tick};
 use super::requests::agree_on_timer;
 use super::{
@@ -52,7 +52,8 @@ impl Agent {
         Ok(())
     }
 
-    /// Answers an OPTIONS. Allow, Accept and Supported come by themselves.
+    /// Answers an OPTIONS, UPDATE or SUBSCRIBE. Allow, Accept and Supported come by themselves; for an UPDATE,
+    /// Contact and the session timer too; for a SUBSCRIBE, Contact and Expires.
     ///
     /// # Errors
     /// [`CommandError`]; nothing was sent then.
@@ -60,8 +61,29 @@ impl Agent {
         if !(200..700).contains(&reply.status) {
             return Err(CommandError::BadStatus(reply.status));
         }
-        reply.headers.splice(0..0, self.capabilities());
-        self.send_reply(key.0, &reply, now).map(|_| ()).ok_or(CommandError::NothingToAnswer)
+        let request = self.open_request(key.0).ok_or(CommandError::NothingToAnswer)?;
+        let dialog = self.servers.get(&key.0).and_then(|server| server.dialog);
+        if request.method == Method::Subscribe {
+            self.admit(key, &request, &mut reply);
+        } else {
+            reply.headers.splice(0..0, self.capabilities());
+        }
+        if request.method == Method::Update && reply.status < 300 {
+            self.refresh(dialog, &request, &mut reply, now);
+        }
+        self.send_reply(key.0, &reply, now).ok_or(CommandError::NothingToAnswer)?;
+        self.drop_refused(dialog);
+        Ok(())
+    }
+
+    /// Puts into force what an accepted UPDATE says of the dialog.
+    fn refresh(&mut self, id: Option<DialogId>, request: &Request, reply: &mut Reply, now: Instant) {
+        let Some((id, dialog)) = id.and_then(|id| Some((id, self.dialogs.get_mut(&id)?))) else { return };
+        let timer = agree_on_timer(dialog, request);
+        let (flow, secure) = (dialog.flow, dialog.secure);
+        reply.headers.push(("Contact".to_owned(), self.contact(flow, secure)));
+        reply.headers.extend(timer);
+        self.arm_session(id, now);
     }
 
     /// Sends an INFO in a dialog; [`Event::InfoAnswered`] follows.
@@ -215,8 +237,8 @@ impl Agent {
         }
     }
 
-    /// Sends a request in a dialog.
-    fn request(
+    /// Sends a request in a dialog or subscription.
+    pub(super) fn request(
         &mut self,
         id: DialogId,
         purpose: Purpose,
@@ -225,7 +247,8 @@ impl Agent {
     ) -> Result<(), CommandError> {
         let client = self.next_id();
         let branch = format!("{BRANCH_COOKIE}{}", self.token(("branch", client)));
-        let dialog = self.dialogs.get_mut(&id).ok_or(CommandError::NoSuchDialog)?;
+        let subscribed = self.subscriptions.get_mut(&id).map(|subscription| &mut subscription.dialog);
+        let dialog = self.dialogs.get_mut(&id).or(subscribed).ok_or(CommandError::NoSuchDialog)?;
         let send_to = dialog.next_hop(&self.config.peers);
         let via = format!("SIP/2.0/{} {};branch={branch};rport", send_to.transport, send_to.local);
         let bytes = dialog
@@ -290,6 +313,9 @@ impl Agent {
     /// A request of ours has its answer. 481 means that the peer has no such dialog (RFC 5057 section 5.1); a
     /// silent peer ends the call only where the silence was about the session timer.
     fn finish_request(&mut self, dialog: DialogId, purpose: Purpose, status: u16, now: Instant) {
+        if purpose == Purpose::Notify {
+            return self.notified(dialog, status, now);
+        }
         if !self.dialogs.contains_key(&dialog) {
             return;
         }
@@ -313,11 +339,12 @@ impl Purpose {
             Self::Info => &Method::Info,
             Self::Bye => &Method::Bye,
             Self::Refresh => &Method::Update,
+            Self::Notify => &Method::Notify,
         }
     }
 }
 
 /// The Record-Route headers that an answer gives back.
-fn record_route(request: &super::Request) -> impl Iterator<Item = (String, String)> {
+fn record_route(request: &Request) -> impl Iterator<Item = (String, String)> {
     request.headers.all("Record-Route").map(|value| ("Record-Route".to_owned(), value.to_owned()))
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What Retry-After says when all transactions or dialogs are in use, in seconds.
-const RETRY_AFTER_FULL: &str = "5";
+pub(super) const RETRY_AFTER_FULL: &str = "5";
 
 impl Agent {
     pub(super) fn take_request(&mut self, mut request: Request, flow: Flow, now: Instant) {
@@ -28,6 +28,9 @@ impl Agent {
         }
         let taken = self.check(&request).and_then(|()| match DialogKey::of(&request) {
             Some(dialog) => match self.dialog_keys.get(&dialog) {
+                Some(&id) if self.subscriptions.contains_key(&id) => {
+                    self.take_resubscribe(id, &request, key, (flow, now))
+                }
                 Some(&dialog) => self.take_in_dialog(dialog, &request, key, (flow, now)),
                 None => Err(Reply::new(481)),
             },
@@ -46,7 +49,7 @@ impl Agent {
 
     /// Looks at a request in the order of RFC 3261 section 8.2; nothing is kept of one that is refused here.
     fn check(&self, request: &Request) -> Result<(), Reply> {
-        if matches!(request.method, Method::Other(_)) {
+        if matches!(request.method, Method::Notify | Method::Other(_)) {
             return Err(Reply::new(405).header("Allow", ALLOW));
         }
         if request.uri.scheme() == Scheme::Other {
@@ -76,7 +79,8 @@ impl Agent {
         if request.method == Method::Invite { self.check_invite(request) } else { Ok(()) }
     }
 
-    fn check_invite(&self, request: &Request) -> Result<(), Reply> {
+    /// Whether the body of an INVITE or UPDATE is one that we read.
+    fn check_body(&self, request: &Request) -> Result<(), Reply> {
         let accept = self.config.accept.join(", ");
         let encoded =
             request.headers.get("Content-Encoding").is_some_and(|e| !e.eq_ignore_ascii_case("identity"));
@@ -90,10 +94,15 @@ impl Agent {
         if !request.body.is_empty() && !known && !optional {
             return Err(Reply::new(415).header("Accept", &accept));
         }
+        Ok(())
+    }
+
+    fn check_invite(&self, request: &Request) -> Result<(), Reply> {
+        self.check_body(request)?;
         let mut wanted = request.headers.list("Accept").peekable();
         let any = ["application/sdp", "application/*", "*/*"];
         if wanted.peek().is_some() && !wanted.any(|type_| any.iter().any(|any| is_media_type(type_, any))) {
-            return Err(Reply::new(406).header("Accept", &accept));
+            return Err(Reply::new(406).header("Accept", &self.config.accept.join(", ")));
         }
         if SessionTimer::negotiate(&request.headers, true).is_err() {
             return Err(Reply::new(422).header("Min-SE", &MIN_INTERVAL.to_string()));
@@ -113,6 +122,7 @@ impl Agent {
                 self.take_options(request, key, at, None);
                 Ok(())
             }
+            Method::Subscribe => self.take_subscribe(request, key, at),
             // BYE, INFO and UPDATE have no meaning outside a dialog.
             _ => Err(Reply::new(481)),
         }
@@ -151,11 +161,18 @@ impl Agent {
         at: (Flow, Instant),
     ) -> Result<(), Reply> {
         let retry_after = self.secret_digit(request);
+        match request.method {
+            Method::Update => self.check_body(request)?,
+            // Subscriptions have dialogs of their own.
+            Method::Subscribe => return Err(Reply::new(481)),
+            _ => {}
+        }
         let Some(dialog) = self.dialogs.get_mut(&id) else {
             return Err(Reply::new(481));
         };
-        if request.method == Method::Invite {
-            // RFC 3261 section 14.2.
+        let offers = request.method == Method::Update && !request.body.is_empty();
+        if request.method == Method::Invite || offers {
+            // RFC 3261 section 14.2, RFC 3311 section 5.2.
             if dialog.open_invite.is_some() {
                 return Err(Reply::new(500).header("Retry-After", &retry_after));
             }
@@ -163,9 +180,6 @@ impl Agent {
             if dialog.unacknowledged.as_ref().is_some_and(|waiting| waiting.offered) {
                 return Err(Reply::new(491));
             }
-        }
-        if request.method == Method::Update && !request.body.is_empty() {
-            return Err(Reply::new(488));
         }
         if request.method == Method::Update && SessionTimer::negotiate(&request.headers, true).is_err() {
             return Err(Reply::new(422).header("Min-SE", &MIN_INTERVAL.to_string()));
@@ -213,16 +227,13 @@ impl Agent {
     }
 
     fn take_update(&mut self, id: DialogId, request: &Request, key: ServerKey, at: (Flow, Instant)) {
-        let secure = self.dialogs.get(&id).is_some_and(|dialog| dialog.secure);
-        let contact = self.contact(at.0, secure);
-        let mut reply = Reply::new(200).header("Contact", &contact).header("Allow", ALLOW);
         if let Some(dialog) = self.dialogs.get_mut(&id) {
             dialog.refresh(request, at.0);
-            reply.headers.extend(agree_on_timer(dialog, request));
         }
-        self.arm_session(id, at.1);
         let transaction = self.open_server(request, key, at, Some(id));
-        self.send_reply(transaction, &reply, at.1);
+        if let Some(request) = self.open_request(transaction) {
+            self.emit(Event::Update { key: RequestKey(transaction), dialog: id, request, flow: at.0 });
+        }
     }
 
     fn take_options(
@@ -305,7 +316,7 @@ impl Agent {
     }
 
     /// Starts a server transaction.
-    fn open_server(
+    pub(super) fn open_server(
         &mut self,
         request: &Request,
         key: ServerKey,
@@ -343,8 +354,8 @@ impl Agent {
     /// Gives the answer of a transaction, provisional or final.
     pub(super) fn send_reply(&mut self, id: u64, reply: &Reply, now: Instant) -> Option<Wire> {
         let request = self.open_request(id)?;
-        let dialog = self.servers.get(&id)?.dialog.and_then(|dialog| self.dialogs.get(&dialog));
-        let tag = dialog.map(|dialog| dialog.local_tag().to_owned());
+        let dialog = self.servers.get(&id)?.dialog;
+        let tag = dialog.and_then(|dialog| self.local_tag(dialog)).map(str::to_owned);
         let tag = tag.unwrap_or_else(|| self.stateless_tag(&request.headers));
         let bytes = self.response(&request, &tag, reply).finish(reply.body.as_ref());
         let server = self.servers.get_mut(&id)?;
@@ -357,6 +368,12 @@ impl Agent {
         self.send(flow, bytes.clone());
         self.arm_server(id);
         Some(bytes)
+    }
+
+    /// Our tag in a dialog or subscription.
+    fn local_tag(&self, id: DialogId) -> Option<&str> {
+        let subscribed = self.subscriptions.get(&id).map(|subscription| &subscription.dialog);
+        self.dialogs.get(&id).or(subscribed).map(Dialog::local_tag)
     }
 
     pub(super) fn tick_server(&mut self, id: u64, now: Instant) {

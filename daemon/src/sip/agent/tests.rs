@@ -2,6 +2,7 @@
 
 mod calls;
 mod refusals;
+mod subscriptions;
 mod torture;
 
 use super::*;
@@ -120,6 +121,14 @@ impl Bench {
         (dialog, tag)
     }
 
+    /// An UPDATE of the peer, answered with `reply`.
+    pub(super) fn updated(&mut self, update: &str, reply: Reply) -> Out {
+        let out = self.receive(update);
+        let [Event::Update { key, .. }] = out.events[..] else { panic!("{:?} {:?}", out.sent(), out.events) };
+        self.agent.respond(key, reply, self.now).unwrap();
+        self.out()
+    }
+
     /// A final or provisional response of the peer to `request`.
     pub(super) fn answer(&mut self, request: &Request, status: u16) -> Out {
         let bytes = Builder::response(status, None)
@@ -236,9 +245,12 @@ proptest::proptest! {
         let mut bench = Bench::new();
         let mut tag = String::from("x");
         for (what, number, byte, at) in steps {
-            let methods = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE"];
+            let methods = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "SUBSCRIBE"];
             let method = methods[usize::from(what) % methods.len()];
             let mut text = Text::new(method).branch(&number.to_string()).cseq(number);
+            if method == "SUBSCRIBE" {
+                text = text.extra("Event: voice-id\r\n").extra(&format!("Expires: {}\r\n", u32::from(byte) * 20));
+            }
             if byte & 1 == 1 {
                 text = text.tag(&tag);
             }
@@ -259,15 +271,23 @@ proptest::proptest! {
                             let _ = bench.agent.send_bye(*dialog, bench.now);
                         }
                     }
-                    Event::Options { key, .. } => {
+                    Event::Options { key, .. } | Event::Update { key, .. } => {
                         let _ = bench.agent.respond(*key, Reply::new(200), bench.now);
+                    }
+                    Event::Subscribe { key, subscription, .. } => {
+                        let reply = Reply::new([200, 200, 404][usize::from(byte % 3)]);
+                        let _ = bench.agent.respond(*key, reply, bench.now);
+                        let notice = crate::sip::subscription::Notice { body: None, end: None };
+                        let _ = bench.agent.notify(*subscription, notice, bench.now);
                     }
                     _ => {}
                 }
             }
             for (_, message) in bench.out().messages {
                 match message {
-                    Message::Response(response) if response.essentials.cseq.method == Method::Invite => {
+                    Message::Response(response)
+                        if matches!(response.essentials.cseq.method, Method::Invite | Method::Subscribe) =>
+                    {
                         tag = response.essentials.to.tag().unwrap_or("x").to_owned();
                     }
                     Message::Request(request) => drop(bench.answer(&request, 200 + u16::from(byte))),

@@ -42,7 +42,7 @@ fn a_plain_leg_gets_the_first_codec_that_we_decode() {
     assert_eq!(plan.remote, Some("192.0.2.1:4000".parse().unwrap()));
     assert_eq!(plan.remote_rtcp, Some("192.0.2.1:4001".parse().unwrap()));
     assert_eq!((plan.telephone_event, plan.comfort_noise, plan.ptime_ms), (Some(101), Some(13), Some(30)));
-    assert_eq!(plan.payloads.get(101), Payload::TelephoneEvent);
+    assert_eq!(plan.payloads.get(101), Payload::TelephoneEvent { clock_khz: 8 });
     assert_eq!(plan.payloads.get(0), Payload::Audio(Codec::Pcmu), "what was not chosen may still come");
     assert!(plan.sending);
 }
@@ -52,12 +52,12 @@ fn a_recording_session_gets_the_whole_list_back() {
     let offer = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n\
         m=audio 4000 RTP/AVP 111 0 101 19\r\nc=IN IP4 192.0.2.1\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 stereo=0\r\n\
         a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=rtpmap:19 CN/8000\r\na=label:10\r\na=sendonly\r\n\
-        m=audio 4002 RTP/AVP 9 20\r\nc=IN IP4 0.0.0.0\r\na=label:20\r\na=inactive\r\n\
+        m=audio 4002 RTP/AVP 20 18\r\nc=IN IP4 0.0.0.0\r\na=label:20\r\na=inactive\r\n\
         m=audio 4004 RTP/AVP 0\r\na=label:30\r\nm=audio 0 RTP/AVP 0\r\nm=audio 4006 RTP/SAVP 0\r\n";
     let (media, plans) = answer(offer, Leg::Siprec, &[40000, 40002]).unwrap();
-    let expected = "m=audio 40000 RTP/AVP 0 111 101 19\na=rtpmap:0 PCMU/8000\na=rtpmap:111 opus/48000/2\na=fmtp:111 stereo=0\n\
+    let expected = "m=audio 40000 RTP/AVP 111 0 101 19\na=rtpmap:111 opus/48000/2\na=fmtp:111 stereo=0\na=rtpmap:0 PCMU/8000\n\
         a=rtpmap:101 telephone-event/8000\na=fmtp:101 0-16\na=rtpmap:19 CN/8000\na=label:10\na=recvonly\n\
-        m=audio 40002 RTP/AVP 9 20\na=rtpmap:9 G722/8000\na=label:20\na=inactive\n\
+        m=audio 40002 RTP/AVP 20 18\na=rtpmap:18 G729/8000\na=label:20\na=inactive\n\
         m=audio 0 RTP/AVP 0\nm=audio 0 RTP/AVP 0\nm=audio 0 RTP/SAVP 0\n";
     assert_eq!(media, expected, "a line without a port of ours is refused");
     let summary: Vec<_> = plans
@@ -66,9 +66,30 @@ fn a_recording_session_gets_the_whole_list_back() {
         .collect();
     assert_eq!(
         summary,
-        [(0, Some("10"), Some(Codec::Pcmu), true, true), (1, Some("20"), None, false, false)]
+        [(0, Some("10"), Some(Codec::Opus), true, true), (1, Some("20"), None, false, false)]
     );
-    assert_eq!(plans[0].payloads.get(111), Payload::Unknown);
+    assert_eq!(plans[0].payloads.get(111), Payload::Audio(Codec::Opus));
+    assert_eq!((plans[0].foreign, plans[1].foreign.map(Foreign::name)), (None, Some("G729")));
+    assert!(matches!(plans[1].payloads.get(18), Payload::Foreign(codec) if codec.name() == "G729"));
+}
+
+#[test]
+fn a_plain_leg_gets_each_codec_with_the_events_of_its_clock() {
+    let events = "a=rtpmap:101 telephone-event/8000\r\na=rtpmap:102 telephone-event/48000\r\n";
+    for (formats, rtpmap, codec, answered) in [
+        ("9 0 101 102", "", Codec::G722, "9 101"),
+        ("97 0 101 102", "a=rtpmap:97 opus/48000/2\r\n", Codec::Opus, "97 102"),
+        ("97 101", "a=rtpmap:97 opus/48000/2\r\n", Codec::Opus, "97 101"),
+        ("3 102", "", Codec::Gsm, "3 102"),
+        ("97 101", "a=rtpmap:97 L16/16000\r\n", Codec::L16Wide, "97 101"),
+        ("97 101", "a=rtpmap:97 L16/8000/1\r\n", Codec::L16Narrow, "97 101"),
+        ("97 18 8 101", "a=rtpmap:97 AMR-WB/16000\r\n", Codec::Pcma, "8 101"),
+    ] {
+        let offer = plain(&format!("m=audio 4000 RTP/AVP {formats}\r\n{rtpmap}{events}"));
+        let (media, plans) = answer(&offer, Leg::Plain, &[40000]).unwrap();
+        assert!(media.starts_with(&format!("m=audio 40000 RTP/AVP {answered}\n")), "{formats}: {media}");
+        assert_eq!((plans[0].codec, plans[0].foreign), (Some(codec), None), "{formats}");
+    }
 }
 
 #[test]
@@ -108,18 +129,10 @@ fn refusals_say_why() {
         (
             "m=audio 4000 RTP/AVP 18 101\r\na=rtpmap:101 telephone-event/8000\r\n",
             Some(Refusal::NoCodec),
-            Some(Refusal::NoCodec),
+            None,
         ),
-        (
-            "m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 PCMU/16000\r\n",
-            Some(Refusal::NoCodec),
-            Some(Refusal::NoCodec),
-        ),
-        (
-            "m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 PCMU/8000/2\r\n",
-            Some(Refusal::NoCodec),
-            Some(Refusal::NoCodec),
-        ),
+        ("m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 PCMU/16000\r\n", Some(Refusal::NoCodec), None),
+        ("m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 PCMU/8000/2\r\n", Some(Refusal::NoCodec), None),
         ("m=audio 4000 RTP/SAVP 0\r\n", Some(Refusal::NoKeys), Some(Refusal::NoKeys)),
         (
             "m=audio 4000 UDP/TLS/RTP/SAVPF 0\r\na=fingerprint:sha-1 00\r\n",
@@ -164,7 +177,7 @@ fn an_invite_without_an_offer_gets_ours() {
     let offer = told.offer(US, 40000, SrtpRule::Accept);
     assert_eq!(told.offer(US, 5, SrtpRule::Accept), offer, "asked again, we say the same");
     let ours = read(&offer);
-    assert_eq!((ours.media[0].port, ours.media[0].payloads.len()), (40000, 3));
+    assert_eq!((ours.media[0].port, ours.media[0].payloads.len()), (40000, 6));
     let answered = |text: &str| told.accept(&read(&plain(text)), SrtpRule::Accept);
     let plans = answered("m=audio 4000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendonly\r\n")
         .unwrap();

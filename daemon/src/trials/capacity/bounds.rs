@@ -1,7 +1,7 @@
 //! What limits the number of calls beside the processor.
 
 use crate::daemon::files;
-use crate::engine::STATE_BYTES_PER_CALL;
+use crate::engine::state_bytes_per_call;
 use std::fs;
 
 /// Calls for which there is room.
@@ -61,12 +61,14 @@ const PORTS: u64 = 65_536 - 1024;
 
 impl Bounds {
     /// Memory of one call with two streams.
-    pub const MEMORY_PER_CALL: u64 = STATE_BYTES_PER_CALL as u64 + MEMORY_BESIDE_ENGINE;
+    pub fn memory_per_call() -> u64 {
+        state_bytes_per_call() as u64 + MEMORY_BESIDE_ENGINE
+    }
 
     /// Those of this box.
     pub fn of_this_box() -> Self {
         Self {
-            memory: available_memory() / Self::MEMORY_PER_CALL,
+            memory: available_memory() / Self::memory_per_call(),
             files: files::calls_within_limit(),
             ports: PORTS / files::PER_CALL,
         }

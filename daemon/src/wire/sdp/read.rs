@@ -77,8 +77,19 @@ const MAX_CRYPTO: usize = 32;
 
 /// Encodings of static payload types (RFC 3551 section 6, and 19, which older gateways use for comfort
 /// noise).
-const STATIC: [(u8, &str); 8] =
-    [(0, "PCMU"), (3, "GSM"), (4, "G723"), (8, "PCMA"), (9, "G722"), (13, "CN"), (18, "G729"), (19, "CN")];
+const STATIC: [(u8, &str); 11] = [
+    (0, "PCMU"),
+    (3, "GSM"),
+    (4, "G723"),
+    (5, "DVI4"),
+    (7, "LPC"),
+    (8, "PCMA"),
+    (9, "G722"),
+    (13, "CN"),
+    (15, "G728"),
+    (18, "G729"),
+    (19, "CN"),
+];
 
 /// Reads a description; see [`Description::parse`].
 pub(super) fn description(bytes: &[u8]) -> Result<Description, SdpError> {

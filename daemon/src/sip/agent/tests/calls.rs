@@ -221,11 +221,44 @@ fn info_options_and_update_are_answered_inside_a_call() {
     assert!(bench.out().response().headers.lists_token("Accept", "application/sdp"));
     assert_eq!(bench.agent.respond(key, Reply::new(200), bench.now), Err(CommandError::NothingToAnswer));
 
-    let update = bench.receive(&Text::new("UPDATE").tag(&tag).cseq(5).write());
-    assert_eq!(update.response().status, 200);
+    let update = bench.updated(&Text::new("UPDATE").tag(&tag).cseq(5).write(), Reply::new(200));
     assert!(update.response().headers.get("Contact").is_some());
     let offer = Text::new("UPDATE").branch("u2").tag(&tag).cseq(6).body("application/sdp", "v=0").write();
-    assert_eq!(bench.receive(&offer).response().status, 488);
+    let reply = Reply::new(200).header("X-Voice-ID-Status", "pending").body("application/sdp", "v=0 answer");
+    let out = bench.updated(&offer, reply);
+    assert_eq!((out.response().status, &out.response().body[..]), (200, &b"v=0 answer"[..]));
+    assert_eq!(out.response().headers.get("X-Voice-ID-Status"), Some("pending"));
+    assert_eq!(bench.receive(&offer).sent(), ["200"], "the repeated UPDATE gets the same answer");
+    let picture = Text::new("UPDATE").branch("u3").tag(&tag).cseq(7).body("image/png", "x").write();
+    assert_eq!(bench.receive(&picture).response().status, 415);
+}
+
+#[test]
+fn an_update_waits_while_an_offer_is_open() {
+    let mut bench = Bench::new();
+    let (dialog, tag) = bench.call("");
+    let offer = |branch| Text::new("UPDATE").branch(branch).tag(&tag).body("application/sdp", "v=0");
+    bench.receive(&Text::new("INVITE").branch("r").tag(&tag).cseq(2).write());
+    assert_eq!(bench.receive(&offer("u1").cseq(3).write()).response().status, 500);
+    bench.agent.answer(dialog, Reply::new(200).body("application/sdp", "our offer"), bench.now).unwrap();
+    bench.out();
+    assert_eq!(bench.receive(&offer("u2").cseq(4).write()).response().status, 491);
+}
+
+#[test]
+fn a_question_gets_its_final_answer_alone() {
+    let mut bench = Bench::new();
+    let invite = Text::new("INVITE").extra("Route: <sip:verify@192.0.2.1;lr>\r\n").write();
+    let out = bench.receive(&invite);
+    let [Event::Invite { dialog, .. }] = out.events[..] else { panic!("{:?}", out.events) };
+    let contact = "<sip:bob@pbx?X-Voice-ID-Status=pending>";
+    bench.agent.answer(dialog, Reply::new(302).header("Contact", contact), bench.now).unwrap();
+    let out = bench.out();
+    assert_eq!((out.sent(), out.response().headers.get("Contact")), (vec!["302".to_owned()], Some(contact)));
+    let ack = Text::new("ACK").branch("invite").tag(out.response().essentials.to.tag().unwrap()).write();
+    assert!(bench.receive(&ack).events.is_empty());
+    assert!(bench.pass(seconds(40)).0.is_empty(), "neither a 100 nor a repetition");
+    assert_eq!((bench.agent.dialog_count(), bench.agent.transaction_count()), (0, 0));
 }
 
 #[test]
@@ -296,7 +329,7 @@ fn an_unrefreshed_session_ends() {
     let (_, tag) = bench.call(timer);
     bench.pass(seconds(1700));
     let update = Text::new("UPDATE").tag(&tag).cseq(2).extra(timer).write();
-    let out = bench.receive(&update);
+    let out = bench.updated(&update, Reply::new(200));
     assert_eq!(out.response().headers.get("Session-Expires"), Some("1800;refresher=uac"));
     assert!(bench.pass(seconds(1767)).1.is_empty());
     let (sent, events) = bench.pass(seconds(1));
