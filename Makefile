@@ -16,7 +16,7 @@ TEST_PACKAGES  := sip-tester kamailio systemd
 ACCURACY_PACKAGES := ffmpeg sox libsox-fmt-all python3-venv
 DEB_PACKAGES   := lintian systemd-container debootstrap
 
-.PHONY: setup build demo test lint accuracy deb test-deb test-arm64 help
+.PHONY: setup build demo test lint fuzz accuracy deb test-deb test-arm64 help
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,8 +39,13 @@ test: build ## run all tests, real calls included
 
 lint: setup ## formatting, clippy and documentation, warnings are errors
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+fuzz: setup ## fuzz the parsers and state machines, FUZZ_SECONDS each (60); FUZZ_TARGETS names some of them
+	fuzz/run.sh $(FUZZ_TARGETS)
 
 accuracy: ## measure accuracy in every degraded condition (writes docs/accuracy.md)
 	@packaging/install-missing.sh $(ACCURACY_PACKAGES)

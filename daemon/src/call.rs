@@ -99,6 +99,9 @@ pub struct Call {
     base: u64,
     verification: Verification,
     enrollment: Enrollment,
+    /// Whose voiceprint is on its way to the disk.
+    storing: Option<SpeakerId>,
+    analysed: bool,
     last_tag: u64,
     ended: bool,
     effects: Vec<Effect>,
@@ -120,6 +123,8 @@ impl Call {
             base: 0,
             verification: Verification::new(),
             enrollment: Enrollment::new(policy.enrollment_frames),
+            storing: None,
+            analysed: heard,
             last_tag: 0,
             ended: false,
             effects: vec![Effect::Analyse(heard)],
@@ -140,15 +145,20 @@ impl Call {
 
     /// The speaker was enrolled, opted out, opted in or deleted elsewhere.
     pub fn set_standing(&mut self, standing: Standing, now: Timestamp) {
-        let was_out = matches!(self.standing, Standing::OptedOut);
-        let is_out = matches!(standing, Standing::OptedOut);
+        let analysed = match standing {
+            Standing::OptedOut => false,
+            // A record that was an opt-out a moment ago may still be one.
+            Standing::Unreadable => self.analysed,
+            _ => true,
+        };
         self.standing = standing;
-        if is_out {
+        if !analysed {
             self.enrollment.abandon("the speaker opted out", &mut self.effects);
         }
-        if was_out != is_out {
+        if self.analysed != analysed {
             // The engine forgets what it held, and counts from zero again.
-            self.effects.push(Effect::Analyse(!is_out));
+            self.effects.push(Effect::Analyse(analysed));
+            self.analysed = analysed;
             self.heard = Heard::default();
             self.base = 0;
         }
@@ -165,17 +175,13 @@ impl Call {
         }
     }
 
-    /// Takes the newest figures of the caller's stream.
+    /// Takes the newest figures of the caller's stream. Fewer frames than before say that the engine began anew: another
+    /// stream is the caller's, or its band changed.
     pub fn progressed(&mut self, heard: Heard, now: Timestamp) {
-        let forgot = heard.frames < self.heard.frames;
-        self.heard = heard;
-        if forgot {
-            // Frames count from zero again: another stream, or another band of it, is the caller's.
-            self.base = 0;
-            if self.status() == Status::Pending {
-                self.verify_anew();
-            }
+        if heard.frames < self.heard.frames {
+            self.hear_anew();
         }
+        self.heard = heard;
         self.verification.mark_speech(heard.frames, now);
         if let Some(first) = self.verification.due(heard.frames, self.policy.verification_frames) {
             let tag = self.embed(first, self.policy.verification_frames, false);
@@ -184,6 +190,9 @@ impl Call {
         if let Some(first) = self.enrollment.due(heard.frames) {
             let tag = self.embed(first, self.policy.enrollment_frames, true);
             self.enrollment.wait_for(tag);
+        }
+        if self.ended {
+            self.conclude_at_the_end(now);
         }
     }
 
@@ -208,18 +217,22 @@ impl Call {
     }
 
     /// Takes the outcome of [`Effect::Store`].
-    pub fn stored(&mut self, outcome: Result<Arc<Voiceprint>, String>) {
-        match outcome {
-            Ok(voiceprint) if matches!(self.standing, Standing::OptedOut) => {
-                self.enrollment.complete(voiceprint.version, &mut self.effects);
-            }
-            Ok(voiceprint) => {
-                self.enrollment.complete(voiceprint.version, &mut self.effects);
-                // The same speech must not vouch for itself: only what comes after it may be verified.
-                self.base = self.heard.frames;
-                self.standing = Standing::Enrolled(voiceprint);
-            }
-            Err(problem) => self.enrollment.fail(problem, &mut self.effects),
+    pub fn stored(&mut self, outcome: Result<Arc<Voiceprint>, String>, now: Timestamp) {
+        let whose = self.storing.take();
+        let voiceprint = match outcome {
+            Ok(voiceprint) => voiceprint,
+            Err(problem) => return self.enrollment.fail(problem, &mut self.effects),
+        };
+        self.enrollment.complete(voiceprint.version, &mut self.effects);
+        // The same speech must not vouch for itself: only what comes after it may be verified.
+        self.base = self.heard.frames;
+        // Meanwhile the call may have got another speaker id, whose voiceprint this is not.
+        if whose == self.claim && self.analysed {
+            self.standing = Standing::Enrolled(voiceprint);
+        }
+        if self.status() == Status::Pending {
+            self.verify_anew();
+            self.progressed(self.heard, now);
         }
     }
 
@@ -274,11 +287,7 @@ impl Call {
         }
         self.ended = true;
         self.enrollment.call_ended(self.heard.frames, &mut self.effects);
-        if self.status() == Status::Pending && !self.verification.is_embedding() {
-            let judgement = Judgement::without_enough_speech(&self.heard, self.collected());
-            self.verification.conclude(judgement, now);
-            self.effects.push(Effect::ResultChanged);
-        }
+        self.conclude_at_the_end(now);
     }
 
     /// Whether nothing is under way any more, so that an ended call may let go of its audio.
@@ -330,6 +339,25 @@ impl Call {
         }
     }
 
+    /// Nothing more will be heard: an answer that waits for speech is given without it.
+    fn conclude_at_the_end(&mut self, now: Timestamp) {
+        if self.status() == Status::Pending && !self.verification.is_embedding() {
+            let judgement = Judgement::without_enough_speech(&self.heard, self.collected());
+            self.verification.conclude(judgement, now);
+            self.effects.push(Effect::ResultChanged);
+        }
+    }
+
+    /// The engine counts from zero again, and holds nothing of what was counted before.
+    fn hear_anew(&mut self) {
+        self.heard = Heard::default();
+        self.base = 0;
+        self.enrollment.collect_anew(&mut self.effects);
+        if self.status() == Status::Pending {
+            self.verify_anew();
+        }
+    }
+
     fn embed(&mut self, first: u64, frames: u64, enrollment: bool) -> u64 {
         self.last_tag += 1;
         let wide = matches!(&self.standing, Standing::Enrolled(voiceprint) if voiceprint.has_wideband());
@@ -377,6 +405,7 @@ impl Call {
         match self.claim.clone() {
             Some(speaker) if !voices.is_empty() => {
                 let consent = self.enrollment.storing();
+                self.storing = Some(speaker.clone());
                 let new = NewVoiceprint { speaker, voices, consent };
                 self.effects.push(Effect::Store(Box::new(new)));
             }

@@ -33,6 +33,14 @@ impl Daemon {
         Self::start_from(|_, config| config + more)
     }
 
+    /// The same, with room for so many calls.
+    ///
+    /// # Panics
+    /// As [`Daemon::start`].
+    pub fn start_with_most_calls(calls: u32) -> Self {
+        Self::start_from(|_, config| config.replace("max-calls = 20", &format!("max-calls = {calls}")))
+    }
+
     /// The same, that hears SIP by TLS too, on [`Daemon::tls_port`], with a certificate of its own for 127.0.0.1; gives
     /// that certificate in PEM.
     ///

@@ -9,6 +9,7 @@ mod a_replay_decides_as_the_live_call;
 mod a_tap_hears_calls_on_an_interface;
 mod five_callers_over_a_plain_leg;
 mod five_callers_over_siprec;
+mod floods;
 mod g722_and_opus_against_an_enrollment_over_g711;
 mod garbage_and_strangers;
 mod kamailio_in_front_of_a_pbx;

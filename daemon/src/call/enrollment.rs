@@ -70,6 +70,14 @@ impl Enrollment {
         effects.push(Effect::EnrollmentChanged);
     }
 
+    /// The speech that it needs is gone: collects from the first frame of what comes now.
+    pub(super) fn collect_anew(&mut self, effects: &mut Vec<Effect>) {
+        if matches!(self.step, EnrollmentStep::Collecting { .. } | EnrollmentStep::Embedding { .. }) {
+            self.step = EnrollmentStep::Collecting { first: 0 };
+            effects.push(Effect::WakeAt(self.needed));
+        }
+    }
+
     /// First frame of the newest stretch that is long enough, once there is one.
     pub(super) fn due(&self, frames: u64) -> Option<u64> {
         match self.step {

@@ -178,7 +178,7 @@ fn a_voiceprint_stored_after_an_opt_out_changes_nothing() {
     call.embedded(tag, vec![voice()], now());
     call.set_standing(Standing::OptedOut, now());
     let Standing::Enrolled(stored) = voiceprint(1) else { unreachable!("made above") };
-    call.stored(Ok(stored));
+    call.stored(Ok(stored), now());
     assert_eq!(call.status(), Status::OptedOut);
     call.evaluate(true, now());
     assert_eq!(call.status(), Status::OptedOut);
@@ -199,7 +199,7 @@ fn enrollment_uses_the_newest_thirty_seconds_and_waits_for_them() {
     });
     let new = stored.expect("the voiceprint is to be stored");
     assert_eq!(new.consent, Some(Pii::new("ticket 7".to_owned())));
-    call.stored(Err("disk full".to_owned()));
+    call.stored(Err("disk full".to_owned()), now());
     assert_eq!(call.enrollment().step(), &EnrollmentStep::Failed { problem: "disk full".to_owned() });
 }
 
@@ -210,7 +210,7 @@ fn enrolled_speech_never_vouches_for_itself() {
     call.progressed(heard(3000), now());
     call.embedded(1, vec![voice()], now());
     let Standing::Enrolled(stored) = voiceprint(1) else { unreachable!("made above") };
-    call.stored(Ok(stored));
+    call.stored(Ok(stored), now());
     assert_eq!(call.status(), Status::NotEnrolled);
     call.evaluate(false, now());
     assert_eq!(call.status(), Status::Pending);
@@ -262,4 +262,89 @@ fn enrollment_needs_a_claim_and_consent_where_required() {
     call.claim(speaker("1001"), Standing::NotEnrolled, now());
     assert_eq!(call.enroll(None, now()), Err(AskError::ConsentRequired));
     assert_eq!(call.enroll(Some(Pii::new("form 12".to_owned())), now()), Ok(()));
+}
+
+/// Brings a call to where its voiceprint is on its way to the disk.
+fn storing(call: &mut Call) {
+    call.enroll(None, now()).unwrap();
+    call.progressed(heard(3000), now());
+    let embed = |effect: &Effect| matches!(effect, Effect::Embed { enrollment: true, .. });
+    let effects = call.take_effects();
+    let Some(Effect::Embed { tag, .. }) = effects.iter().find(|effect| embed(effect)) else {
+        panic!("{effects:?}")
+    };
+    call.embedded(*tag, vec![voice()], now());
+    assert_eq!(*call.enrollment().step(), EnrollmentStep::Storing);
+    call.take_effects();
+}
+
+fn stored() -> Arc<Voiceprint> {
+    Arc::new(Voiceprint { version: 9, model_version: 1, voices: vec![voice()] })
+}
+
+#[test]
+fn a_claim_made_while_a_voiceprint_is_stored_is_not_held_against_it() {
+    let mut call = claimed(Standing::NotEnrolled);
+    storing(&mut call);
+    call.claim(speaker("1002"), Standing::NotEnrolled, now());
+    call.stored(Ok(stored()), now());
+    assert_eq!(*call.enrollment().step(), EnrollmentStep::Complete { version: 9 });
+    call.evaluate(true, now());
+    call.progressed(heard(9000), now());
+    assert_eq!((call.status(), jobs(&mut call)), (Status::NotEnrolled, vec![]));
+}
+
+#[test]
+fn a_verification_under_way_starts_over_when_its_speech_becomes_the_voiceprint() {
+    let mut call = claimed(voiceprint(1));
+    call.progressed(heard(1000), now());
+    let tag = jobs(&mut call)[0].0;
+    storing(&mut call);
+    call.stored(Ok(stored()), now());
+    call.embedded(tag, vec![voice()], now());
+    assert_eq!(call.status(), Status::Pending, "the same speech vouches for itself");
+    call.progressed(heard(3999), now());
+    assert_eq!(jobs(&mut call), []);
+    call.progressed(heard(4000), now());
+    assert_eq!(jobs(&mut call)[0].1, 3000);
+}
+
+#[test]
+fn another_stream_is_counted_from_its_own_beginning() {
+    let mut call = claimed(voiceprint(1));
+    call.progressed(heard(900), now());
+    call.evaluate(true, now());
+    call.enroll(None, now()).unwrap();
+    call.progressed(heard(20), now());
+    assert_eq!((call.collected(), call.enrollment().collected(20)), (20, 20));
+    call.take_effects();
+    call.progressed(heard(1000), now());
+    assert_eq!(jobs(&mut call)[0].1, 0);
+}
+
+#[test]
+fn a_change_of_the_store_after_the_end_leaves_no_call_pending() {
+    let mut call = claimed(voiceprint(1));
+    call.progressed(heard(1000), now());
+    call.end(now());
+    assert!(!call.is_settled());
+    call.set_standing(Standing::NotEnrolled, now());
+    call.set_standing(Standing::Enrolled(stored()), now());
+    let tag = jobs(&mut call).last().unwrap().0;
+    call.embedded(tag, vec![voice()], now());
+    assert!(call.is_settled() && call.status().is_final());
+    let mut silent = claimed(Standing::NotEnrolled);
+    silent.end(now());
+    silent.set_standing(voiceprint(1), now());
+    assert_eq!(silent.status(), Status::Inconclusive);
+}
+
+#[test]
+fn an_opt_out_that_cannot_be_read_any_more_is_still_obeyed() {
+    let mut call = claimed(Standing::OptedOut);
+    call.set_standing(Standing::Unreadable, now());
+    let analysed = |effect: &Effect| matches!(effect, Effect::Analyse(true));
+    assert!(!call.take_effects().iter().any(analysed));
+    call.set_standing(Standing::NotEnrolled, now());
+    assert!(call.take_effects().iter().any(analysed), "opted in again");
 }

@@ -117,9 +117,10 @@ impl Exchange {
         let exchange = self.clone();
         tokio::spawn(async move {
             let outcome: Result<Arc<Voiceprint>, AskError> = exchange.store(new, Some(&id)).await;
+            let now = exchange.now();
             let mut floor = exchange.floor();
             if let Some(line) = floor.find_mut(&id) {
-                line.call.stored(outcome.map_err(|error| error.to_string()));
+                line.call.stored(outcome.map_err(|error| error.to_string()), now);
                 exchange.carry_out(line);
             }
         });

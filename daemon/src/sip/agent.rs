@@ -50,7 +50,8 @@ pub struct AgentConfig {
     pub max_dialogs: usize,
     /// Most subscriptions at once; further SUBSCRIBEs get 503.
     pub max_subscriptions: usize,
-    /// Most server transactions at once outside dialogs; further requests get 503. Those inside may be as many again.
+    /// Most server transactions at once outside dialogs, half of them for requests that are no INVITE; further ones get
+    /// 503. Those inside may be as many again.
     pub max_transactions: usize,
     /// How long the application may take to answer.
     pub answer_within: Duration,

@@ -239,8 +239,10 @@ impl<'a> Negotiation<'a> {
     pub fn new(offer: &'a Description, leg: Leg, rule: SrtpRule) -> Result<Self, Refusal> {
         let is_decoded = |line: &usize| offer.media[*line].payloads.iter().any(|it| decoded(it).is_some());
         let audio = || offer.media.iter().enumerate().filter(|(_, media)| media.is_active_audio());
+        // A line whose formats are no payload types cannot be answered with any.
+        let takes = |media: &Media| security(media, rule).is_ok() && !media.payloads.is_empty();
         let mut accepted: Vec<usize> =
-            audio().filter(|(_, media)| security(media, rule).is_ok()).map(|(line, _)| line).collect();
+            audio().filter(|(_, media)| takes(media)).map(|(line, _)| line).collect();
         if leg == Leg::Plain && !accepted.is_empty() && !accepted.iter().any(is_decoded) {
             return Err(Refusal::NoCodec);
         }

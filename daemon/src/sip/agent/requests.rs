@@ -67,7 +67,12 @@ impl Agent {
         if !unknown.is_empty() {
             return Err(Reply::new(420).header("Unsupported", &unknown.join(", ")));
         }
-        let limit = if in_dialog { 2 } else { 1 } * self.config.max_transactions;
+        // A flood of OPTIONS leaves room for INVITEs, and one of INVITEs for what belongs to calls.
+        let limit = match request.method {
+            _ if in_dialog => 2 * self.config.max_transactions,
+            Method::Invite => self.config.max_transactions,
+            _ => self.config.max_transactions / 2,
+        };
         if self.servers.len() >= limit {
             return Err(Reply::new(503).header("Retry-After", RETRY_AFTER_FULL));
         }

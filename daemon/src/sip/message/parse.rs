@@ -200,6 +200,10 @@ fn parse_essentials(headers: &Headers) -> Result<Essentials, MessageError> {
     if call_id.is_empty() {
         return Err(MessageError::header("Call-ID", Fault::Empty));
     }
+    // It must come out of our hands as it went in, or the peer would not know its own call.
+    if call_id.chars().any(|c| !c.is_ascii() || c.is_ascii_control()) {
+        return Err(MessageError::header("Call-ID", Fault::Syntax));
+    }
     let cseq = CSeq::parse(headers.single("CSeq")?).map_err(|fault| MessageError::header("CSeq", fault))?;
     Ok(Essentials {
         via,

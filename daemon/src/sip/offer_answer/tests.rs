@@ -93,6 +93,16 @@ fn a_plain_leg_gets_each_codec_with_the_events_of_its_clock() {
 }
 
 #[test]
+fn a_line_without_payload_types_is_refused_beside_one_that_has_some() {
+    let offer = plain("m=audio 4000 RTP/AVP 0\r\nm=audio 4002 RTP/AVP none\r\n");
+    let (media, plans) = answer(&offer, Leg::Siprec, &[40000]).unwrap();
+    assert!(media.ends_with("m=audio 0 RTP/AVP none\n"), "{media}");
+    assert_eq!(plans.len(), 1);
+    let alone = plain("m=audio 4002 RTP/AVP none\r\n");
+    assert_eq!(answer(&alone, Leg::Siprec, &[]).unwrap_err(), Refusal::NoAudio);
+}
+
+#[test]
 fn directions_are_answered_in_kind() {
     for (offered, answered, sending) in [
         ("", "recvonly", true),

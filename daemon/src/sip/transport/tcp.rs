@@ -257,6 +257,9 @@ where
         tokio::select! {
             read = timeout_at(deadline, reader.read_buf(framer.buffer())) => {
                 if !matches!(read, Ok(Ok(1..))) {
+                    if read.is_err() && was_partial {
+                        shared.counters.unfinished.add();
+                    }
                     return;
                 }
                 let Some(delivered) = deliver(shared, &mut framer, &mut writer, flow).await else {

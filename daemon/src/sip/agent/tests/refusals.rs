@@ -167,6 +167,19 @@ fn full_tables_refuse_with_retry_after() {
 }
 
 #[test]
+fn a_flood_of_options_leaves_room_for_calls() {
+    let mut bench = Bench::with(|config| config.max_transactions = 4, Transport::Udp);
+    let poll = |number: u32| {
+        let text = Text::new("OPTIONS").branch(&format!("poll-{number}")).cseq(number);
+        text.write().replace("call-1", &format!("poll-{number}"))
+    };
+    let taken = |bench: &mut Bench, text: String| bench.receive(&text).events.len();
+    assert_eq!((0..4).map(|number| taken(&mut bench, poll(number))).collect::<Vec<_>>(), [1, 1, 0, 0]);
+    assert_eq!(bench.counters().refused_full.get(), 2);
+    bench.call("");
+}
+
+#[test]
 fn answers_go_where_the_via_says() {
     let cases = [
         ("192.0.2.7:5070", "192.0.2.7:40000", "192.0.2.7:5070", None),

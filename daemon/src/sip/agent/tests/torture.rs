@@ -82,6 +82,8 @@ fn invalid_messages_meet_their_fate() {
         ("Content-Length: 0", "Content-Length: 0\r\nl: 0", Status(400)),
         ("Call-ID: call-1\r\n", "Call-ID: call-1\r\nI: call-2\r\n", Status(400)),
         ("Call-ID: call-1\r\n", "", Status(400)),
+        ("Call-ID: call-1\r\n", "Call-ID: call\u{1}1\r\n", Status(400)),
+        ("Call-ID: call-1\r\n", "Call-ID: c\u{e9}ll-1\r\n", Status(400)),
         ("OPTIONS sip", "OPT\u{e9}ONS sip", Status(400)),
         ("OPTIONS sip", "REGISTER sip", Status(400)),
         ("Via: ", "Vib: ", Dropped),
@@ -97,7 +99,7 @@ fn invalid_messages_meet_their_fate() {
 /// RFC 4475, by section: valid (3.1.1), invalid (3.1.2), transaction layer and application (3.2 to 3.4). Where the
 /// RFC leaves a choice, lenience wins. We are no registrar, so a good REGISTER gets 405; wsinv belongs to a dialog
 /// (its To has a tag) that is not ours.
-const RFC_4475: &[(&str, Fate)] = &[
+const RFC_4475: [(&str, Fate); 49] = [
     ("wsinv", Status(481)),
     ("intmeth", Status(405)),
     ("esc01", Taken),
@@ -150,7 +152,7 @@ const RFC_4475: &[(&str, Fate)] = &[
 ];
 
 /// RFC 5118, section 4. REGISTER gets 405, BYE outside a dialog 481.
-const RFC_5118: &[(&str, Fate)] = &[
+const RFC_5118: [(&str, Fate); 12] = [
     ("ipv6-good", Status(405)),
     ("ipv6-bad", Status(400)),
     ("port-ambiguous", Status(405)),
@@ -175,8 +177,8 @@ fn the_messages_of_the_rfcs_meet_their_fate() {
         return;
     }
     let named = |rfc: &str, suffix: &str, name: &str| folder.join(rfc).join(format!("{name}{suffix}"));
-    let first = RFC_4475.iter().map(|(name, fate)| (named("rfc4475", ".dat", name), *fate));
-    let second = RFC_5118.iter().map(|(name, fate)| (named("rfc5118", "", name), *fate));
+    let first = RFC_4475.iter().map(|&(name, fate)| (named("rfc4475", ".dat", name), fate));
+    let second = RFC_5118.iter().map(|&(name, fate)| (named("rfc5118", "", name), fate));
     let mut wrong = Vec::new();
     for (path, expected) in first.chain(second) {
         let mut message = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
