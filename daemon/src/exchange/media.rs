@@ -2,6 +2,7 @@
 
 use super::Exchange;
 use super::line::{Line, Way};
+use super::people::still_enrolled;
 use crate::ask::AskError;
 use crate::call::{Effect, EnrollmentStep, NewVoiceprint};
 use crate::decision::{Heard, Voice, Voiceprint};
@@ -115,10 +116,13 @@ impl Exchange {
     /// Stores a voiceprint away from the floor, and brings the call the outcome.
     fn keep(&self, id: String, new: NewVoiceprint) {
         let exchange = self.clone();
+        let speaker = new.speaker.clone();
         tokio::spawn(async move {
             let outcome: Result<Arc<Voiceprint>, AskError> = exchange.store(new, Some(&id)).await;
             let now = exchange.now();
             let mut floor = exchange.floor();
+            // Asked anew under the lock, as for every call: the voiceprint may have been deleted since.
+            let outcome = outcome.and_then(|_| still_enrolled(exchange.standing(&speaker)));
             if let Some(line) = floor.find_mut(&id) {
                 line.call.stored(outcome.map_err(|error| error.to_string()), now);
                 exchange.carry_out(line);

@@ -119,11 +119,7 @@ impl Exchange {
         self.in_store(move |store| store.enroll(&id, content)).await?;
         let standing = self.tell_calls(&speaker, made_on);
         self.publish_speaker(speaker).await;
-        match standing {
-            Standing::Enrolled(voiceprint) => Ok(voiceprint),
-            Standing::OptedOut => Err(AskError::OptedOut),
-            _ => Err(AskError::Conflict("the voiceprint was deleted meanwhile".to_owned())),
-        }
+        still_enrolled(standing)
     }
 
     async fn change(
@@ -166,6 +162,15 @@ impl Exchange {
         let store = Arc::clone(&self.0.store);
         let done = tokio::task::spawn_blocking(move || work(&store)).await;
         done.map_err(|_| AskError::Stopping)?.map_err(AskError::from)
+    }
+}
+
+/// The voiceprint that was just stored, unless it is gone already.
+pub(super) fn still_enrolled(standing: Standing) -> Result<Arc<Voiceprint>, AskError> {
+    match standing {
+        Standing::Enrolled(voiceprint) => Ok(voiceprint),
+        Standing::OptedOut => Err(AskError::OptedOut),
+        _ => Err(AskError::Conflict("the voiceprint was deleted meanwhile".to_owned())),
     }
 }
 
