@@ -27,6 +27,8 @@ pub struct Voice {
     pub band: Band,
     /// Net speech behind it, in ms.
     pub net_speech_ms: u32,
+    /// Whether more than one voice was heard in it.
+    pub several: bool,
 }
 
 impl Voiceprint {
@@ -109,17 +111,20 @@ impl Judgement {
     /// The answer from comparing the caller's voice, given once for each band at hand, with a voiceprint, scored by
     /// `yardstick`.
     ///
-    /// A score below the threshold is inconclusive, not a rejection, on audio too poor to judge, and on poor audio that
-    /// still speaks for the speaker: noise lowers the scores of genuine callers.
+    /// A score below the threshold is inconclusive, not a rejection, where several voices were heard, on audio too poor to
+    /// judge, and on poor audio that still speaks for the speaker: all these lower the scores of genuine callers.
     pub fn of(voiceprint: &Voiceprint, voices: &[Voice], heard: &Heard, yardstick: Yardstick) -> Self {
         let Yardstick { threshold, curves } = yardstick;
         let enrolled: Vec<Sample<'_>> = voiceprint.voices.iter().map(Voice::sample).collect();
         let test: Vec<Sample<'_>> = voices.iter().map(Voice::sample).collect();
         let mut reasons = remarks(&heard.quality);
+        if voices.iter().any(|voice| voice.several) {
+            reasons.push(Reason::SeveralVoices);
+        }
         let (status, comparison) = match score::compare(&enrolled, &test, curves) {
             // Whatever is no number is no proof either.
             Ok(figures) if figures.score >= threshold => (Status::Authenticated, Some(figures)),
-            Ok(figures) if figures.score < threshold && leaves_doubt(&figures, &heard.quality) => {
+            Ok(figures) if figures.score < threshold && leaves_doubt(&figures, &reasons, &heard.quality) => {
                 (Status::Inconclusive, Some(figures))
             }
             Ok(figures) if figures.score < threshold => (Status::NotAuthenticated, Some(figures)),
@@ -150,8 +155,10 @@ fn remarks(quality: &Quality) -> Vec<Reason> {
 }
 
 /// Whether a score below the threshold may well be a genuine caller's.
-fn leaves_doubt(figures: &Comparison, quality: &Quality) -> bool {
-    is_too_poor(quality) || (figures.llr > 0.0 && !remarks(quality).is_empty())
+fn leaves_doubt(figures: &Comparison, reasons: &[Reason], quality: &Quality) -> bool {
+    is_too_poor(quality)
+        || reasons.contains(&Reason::SeveralVoices)
+        || (figures.llr > 0.0 && !reasons.is_empty())
 }
 
 /// Audio on which a genuine caller may well score low.
@@ -169,7 +176,23 @@ mod tests {
         let mut values = [0; EMBEDDING];
         let (sine, cosine) = degrees.to_radians().sin_cos();
         (values[0], values[7]) = ((32_767.0 * cosine) as i16, (32_767.0 * sine) as i16);
-        Voice { embedding: Pii::new(Embedding(values)), band: Band::Narrow, net_speech_ms: 10_000 }
+        Voice {
+            embedding: Pii::new(Embedding(values)),
+            band: Band::Narrow,
+            net_speech_ms: 10_000,
+            several: false,
+        }
+    }
+
+    #[test]
+    fn several_voices_make_a_rejection_inconclusive_and_are_named() {
+        let voiceprint = Voiceprint { version: 1, model_version: 1, voices: vec![voice(0.0)] };
+        let yardstick = Yardstick { threshold: 90.0, curves: Curves::shipped() };
+        for (degrees, expected) in [(0.0, Status::Authenticated), (90.0, Status::Inconclusive)] {
+            let voices = [Voice { several: true, ..voice(degrees) }];
+            let judgement = Judgement::of(&voiceprint, &voices, &Heard::default(), yardstick);
+            assert_eq!((judgement.status, judgement.reasons), (expected, vec![Reason::SeveralVoices]));
+        }
     }
 
     fn status(degrees: f32, quality: Quality) -> (Status, f32) {

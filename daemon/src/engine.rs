@@ -161,6 +161,8 @@ pub struct Embeddings {
     pub narrow: Option<Embedding>,
     /// Of wideband speech alone, for comparison with its like.
     pub wide: Option<Embedding>,
+    /// Whether more than one voice was heard; known of verifications with 8 s of net speech and more.
+    pub several_voices: bool,
 }
 
 /// An embedding, or why there is none.

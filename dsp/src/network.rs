@@ -156,6 +156,9 @@ impl fmt::Display for EmbedError {
 
 impl core::error::Error for EmbedError {}
 
+/// Stretches of [`Network::embed_with_stretches`].
+pub const STRETCHES: usize = 5;
+
 /// The network over a parsed model blob, ready to run. Shared between workers by reference.
 #[derive(Clone, Debug)]
 pub struct Network<'m> {
@@ -221,6 +224,37 @@ impl<'m> Network<'m> {
         scratch: &mut Scratch<'_>,
         mut done: impl FnMut(Part),
     ) -> Result<Embedding, EmbedError> {
+        let map = self.map(frames, band, scratch, &mut done)?;
+        let embedding = self.pool(map);
+        done(Part::Pool);
+        Ok(embedding)
+    }
+
+    /// As [`Self::embed`]; besides, of each of [`STRETCHES`] equal stretches of the speech an embedding of what was heard
+    /// in it, for [`crate::score::voices`].
+    ///
+    /// # Errors
+    /// As [`Self::embed`].
+    pub fn embed_with_stretches(
+        &self,
+        frames: &[LogMel],
+        band: Band,
+        scratch: &mut Scratch<'_>,
+    ) -> Result<(Embedding, [Embedding; STRETCHES]), EmbedError> {
+        let map = self.map(frames, band, scratch, |_| {})?;
+        let length = map.len() / WIDEST / STRETCHES * WIDEST;
+        let stretch = |index: usize| self.pool(&map[index * length..(index + 1) * length]);
+        Ok((self.pool(map), core::array::from_fn(stretch)))
+    }
+
+    /// The map `[positions][1024]` behind the last block.
+    fn map<'s>(
+        &self,
+        frames: &[LogMel],
+        band: Band,
+        scratch: &'s mut Scratch<'_>,
+        mut done: impl FnMut(Part),
+    ) -> Result<&'s [i16], EmbedError> {
         let sizes = check(frames.len(), scratch)?;
         let narrow = aligned(&mut scratch.narrow[..sizes.narrow]);
         let wide = aligned(&mut scratch.wide[..sizes.wide]);
@@ -231,12 +265,15 @@ impl<'m> Network<'m> {
             dense::run(self.kernel, block, narrow, map);
         }
         done(Part::Blocks);
-        let embedding = self.kernel.vectorised(
+        Ok(map)
+    }
+
+    /// Statistics over positions of the map, and the embedding.
+    fn pool(&self, map: &[i16]) -> Embedding {
+        self.kernel.vectorised(
             #[inline(always)]
             || pool::run(&self.model, map),
-        );
-        done(Part::Pool);
-        Ok(embedding)
+        )
     }
 
     /// Head and halving, window by window (an even number of frames) so that their scratch is bounded.

@@ -8,6 +8,7 @@
 pub mod calibrate;
 pub mod centre;
 mod constants;
+pub mod voices;
 
 use crate::features::Band;
 use crate::network::Embedding;

@@ -22,7 +22,12 @@ fn now() -> Timestamp {
 fn voice() -> Voice {
     let mut values = [0; EMBEDDING];
     values[0] = i16::MAX;
-    Voice { embedding: Pii::new(Embedding(values)), band: Band::Narrow, net_speech_ms: 10_000 }
+    Voice {
+        embedding: Pii::new(Embedding(values)),
+        band: Band::Narrow,
+        net_speech_ms: 10_000,
+        several: false,
+    }
 }
 
 fn voiceprint(model_version: u32) -> Standing {

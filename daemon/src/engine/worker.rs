@@ -10,6 +10,7 @@ use std::time::Instant;
 use vouch_dsp::enrollment;
 use vouch_dsp::features::{Band, LogMel};
 use vouch_dsp::network::{EmbedError, Embedding, Network, Scratch, scratch_sizes};
+use vouch_dsp::score::voices;
 use vouch_dsp::sizes::{MAX_FRAMES, MELS};
 
 /// Everything one embedding at a time needs, allocated once.
@@ -74,14 +75,16 @@ impl Bench {
             copy[..frames].copy_from_slice(&window[..frames]);
             copy[..frames].iter_mut().for_each(|frame| Band::Wide.from_telephone_scale(frame));
             let mut scratch = Scratch { narrow, wide };
-            made.wide =
-                Some(embed(network, &mut copy[..frames], (Band::Wide, job.enrollment), &mut scratch)?);
+            let wanted = (Band::Wide, job.enrollment);
+            let (embedding, several) = embed(network, &mut copy[..frames], wanted, &mut scratch)?;
+            (made.wide, made.several_voices) = (Some(embedding), several);
         }
         if job.enrollment || made.wide.is_none() {
             let Self { window, narrow, wide, .. } = self;
             let mut scratch = Scratch { narrow, wide };
-            made.narrow =
-                Some(embed(network, &mut window[..frames], (Band::Narrow, job.enrollment), &mut scratch)?);
+            let wanted = (Band::Narrow, job.enrollment);
+            let (embedding, several) = embed(network, &mut window[..frames], wanted, &mut scratch)?;
+            (made.narrow, made.several_voices) = (Some(embedding), several);
         }
         Ok(made)
     }
@@ -100,17 +103,21 @@ fn frames() -> Box<[LogMel; MAX_FRAMES]> {
     frames.unwrap_or_else(|_| unreachable!("a slice made with MAX_FRAMES frames has as many"))
 }
 
+/// The embedding of the frames, and whether several voices show in them.
 fn embed(
     network: &Network<'_>,
     frames: &mut [LogMel],
     (band, enrollment): (Band, bool),
     scratch: &mut Scratch<'_>,
-) -> Result<Embedding, EmbedError> {
+) -> Result<(Embedding, bool), EmbedError> {
     if enrollment {
-        enrollment::embed(network, frames, band, scratch)
-    } else {
-        network.embed(frames, band, scratch)
+        return Ok((enrollment::embed(network, frames, band, scratch)?, false));
     }
+    if frames.len() < voices::LEAST_FRAMES {
+        return Ok((network.embed(frames, band, scratch)?, false));
+    }
+    let (embedding, stretches) = network.embed_with_stretches(frames, band, scratch)?;
+    Ok((embedding, voices::are_several(&stretches, band)))
 }
 
 fn start(pool: &Pool, slot: CallSlot, bench: &mut Bench) -> Option<StartedJob> {

@@ -217,8 +217,11 @@ fn voices(outcome: &EmbedOutcome) -> Vec<Voice> {
     let (Ok(net_speech_ms), Ok(made)) = (u32::try_from(outcome.job.frames * 10), outcome.result) else {
         return Vec::new();
     };
+    let several = made.several_voices;
     [(Band::Narrow, made.narrow), (Band::Wide, made.wide)]
         .into_iter()
-        .filter_map(|(band, embedding)| Some(Voice { embedding: Pii::new(embedding?), band, net_speech_ms }))
+        .filter_map(|(band, embedding)| {
+            Some(Voice { embedding: Pii::new(embedding?), band, net_speech_ms, several })
+        })
         .collect()
 }

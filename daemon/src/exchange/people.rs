@@ -179,7 +179,12 @@ fn hear(engine: &Engine, recordings: &[Recording], frames: usize) -> Result<Voic
     let made = engine.embed_recordings(recordings, frames);
     let embedding = made.map_err(|problem| AskError::Invalid(problem.to_string()))?;
     // Whatever the rate of the recordings, the voiceprint is made to serve on the telephone.
-    Ok(Voice { embedding: Pii::new(embedding), band: Band::Narrow, net_speech_ms: frames as u32 * 10 })
+    Ok(Voice {
+        embedding: Pii::new(embedding),
+        band: Band::Narrow,
+        net_speech_ms: frames as u32 * 10,
+        several: false,
+    })
 }
 
 /// A stored voiceprint as the decision takes it.
@@ -188,6 +193,7 @@ fn voiceprint(stored: store::Voiceprint) -> Voiceprint {
         embedding: stored.embedding,
         band: stored.band,
         net_speech_ms: stored.net_speech_ms,
+        several: false,
     };
     let (version, model_version) = (stored.version, stored.content.model_version);
     Voiceprint { version, model_version, voices: stored.content.embeddings.into_iter().map(voice).collect() }
@@ -195,7 +201,7 @@ fn voiceprint(stored: store::Voiceprint) -> Voiceprint {
 
 /// A new voiceprint as the store takes it.
 fn content(new: NewVoiceprint, model_version: u32) -> store::NewVoiceprint {
-    let stored = |Voice { embedding, band, net_speech_ms }: Voice| StoredEmbedding {
+    let stored = |Voice { embedding, band, net_speech_ms, .. }: Voice| StoredEmbedding {
         embedding,
         band,
         net_speech_ms,
