@@ -16,7 +16,7 @@ TEST_PACKAGES  := sip-tester kamailio systemd
 ACCURACY_PACKAGES := ffmpeg sox libsox-fmt-all python3-venv
 DEB_PACKAGES   := lintian systemd-container debootstrap
 
-.PHONY: setup build demo test lint fuzz accuracy deb test-deb test-arm64 help
+.PHONY: setup build demo test lint fuzz fuzz-seeds accuracy deb test-deb test-arm64 help
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ lint: setup ## formatting, clippy and documentation, warnings are errors
 	$(CARGO) clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
+fuzz-seeds: setup ## run the fuzz targets over their seeds and past findings alone
+	$(CARGO) test --locked --manifest-path fuzz/Cargo.toml --target-dir target
+
 fuzz: setup ## fuzz the parsers and state machines, FUZZ_SECONDS each (60); FUZZ_TARGETS names some of them
 	fuzz/run.sh $(FUZZ_TARGETS)
 
@@ -57,7 +60,7 @@ deb: setup ## build the Debian package (target/debian/*.deb)
 	@mkdir -p target/$(DEB_PROFILE) && rm -f target/debian/vouch_*.deb
 	CARGO="$(CARGO)" packaging/third-party.sh >target/$(DEB_PROFILE)/third-party
 	gzip -9nf target/$(DEB_PROFILE)/third-party
-	$(CARGO) deb --package vouch --profile $(DEB_PROFILE) --locked
+	$(CARGO) deb --package vouch --profile $(DEB_PROFILE) --locked --strip
 	lintian --fail-on error,warning target/debian/vouch_*.deb
 
 test-deb: deb ## install, start, kill and purge the package in a booted Debian 12 container

@@ -343,7 +343,12 @@ fn voice(number: usize) -> Voice {
     if number != 1 {
         values[number] = i16::MAX;
     }
-    Voice { embedding: Pii::new(Embedding(values)), band: Band::Narrow, net_speech_ms: 10_000 }
+    Voice {
+        embedding: Pii::new(Embedding(values)),
+        band: Band::Narrow,
+        net_speech_ms: 10_000,
+        several: false,
+    }
 }
 
 fn now() -> Timestamp {

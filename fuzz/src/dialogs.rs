@@ -18,8 +18,9 @@ use vouch::sip::peers::Peers;
 
 const MAX_DIALOGS: usize = 3;
 const MAX_TRANSACTIONS: usize = 8;
-/// How long a transaction over UDP remembers its final answer (RFC 3261 section 17.2: 64 T1).
-const REMEMBERED: Duration = Duration::from_secs(31);
+/// How long a transaction over UDP remembers its final answer (RFC 3261 section 17.2: 64 T1); the last repetition goes out
+/// half a second before.
+const REMEMBERED: Duration = Duration::from_secs(32);
 
 /// Plays a conversation, then lets ten minutes pass in silence.
 pub fn dialogs(data: &[u8]) {
