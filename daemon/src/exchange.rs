@@ -238,6 +238,13 @@ impl Exchange {
         self.0.clock.timestamp()
     }
 
+    /// A call begins: it is counted, logged and told.
+    fn announce(&self, line: &line::Line) {
+        self.0.metrics.calls.started.count(line.source.as_str());
+        tracing::info!(call = line.id, peer = line.peer.name, source = line.source.as_str(), "call");
+        self.publish("call-started", Some(line.view()), None);
+    }
+
     fn publish(&self, kind: &str, call: Option<CallView>, speaker: Option<SpeakerView>) {
         let time = self.now().to_string();
         self.0.events.publish(Event { id: 0, kind: kind.to_owned(), time, call, speaker });

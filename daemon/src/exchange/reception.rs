@@ -272,9 +272,7 @@ impl Exchange {
         let mut reply = Reply::new(200).body("application/sdp", answer);
         reply.headers = style.headers(about.unwrap_or(&verdict));
         line.told = Some((verdict.status, verdict.result_id));
-        self.0.metrics.calls.started.count(line.source.as_str());
-        tracing::info!(call = line.id, peer = peer.name, source = line.source.as_str(), "call");
-        self.publish("call-started", Some(line.view()), None);
+        self.announce(&line);
         floor.add(line);
         Ok(reply)
     }

@@ -204,9 +204,7 @@ impl Exchange {
             told_s: 0,
         };
         self.carry_out(&mut line);
-        self.0.metrics.calls.started.count(line.source.as_str());
-        tracing::info!(call = line.id, source = line.source.as_str(), "call");
-        self.publish("call-started", Some(line.view()), None);
+        self.announce(&line);
         let id = line.id.clone();
         floor.add(line);
         Some(id)

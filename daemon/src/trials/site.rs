@@ -204,21 +204,22 @@ struct Rates {
 impl Rates {
     /// `None` without trials of both kinds.
     fn of(scored: &[(Case, &Curve)]) -> Option<Self> {
-        let at_threshold = |threshold: f32| {
-            let mut trials: Vec<Scored> = scored
-                .iter()
-                .map(|(case, curve)| {
-                    let llr = case.llr(curve);
-                    let accepted = curve.score(llr) >= threshold;
-                    Scored { llr: f64::from(llr), accepted, target: case.target, weight: 1.0 }
-                })
-                .collect();
-            sort(&mut trials);
-            Metrics::of(&trials)
+        let llrs = scored.iter().map(|(case, curve)| f64::from(case.llr(curve)));
+        let trial = |(llr, (case, _)): (f64, &(Case, &Curve))| Scored {
+            llr,
+            accepted: false,
+            target: case.target,
+            weight: 1.0,
         };
-        let each = THRESHOLDS.map(at_threshold);
-        let [Some(first), Some(_), Some(_)] = each else { return None };
-        Some(Self { metrics: first, at: each.map(|metrics| metrics.map_or((0.0, 0.0), |m| (m.far, m.frr))) })
+        let mut trials: Vec<Scored> = llrs.zip(scored).map(trial).collect();
+        sort(&mut trials);
+        let accepted = |threshold: f32, target: bool| {
+            let kind = || scored.iter().filter(|(case, _)| case.target == target);
+            let passes = |(case, curve): &&(Case, &Curve)| curve.score(case.llr(curve)) >= threshold;
+            kind().filter(passes).count() as f64 / kind().count() as f64
+        };
+        let at = THRESHOLDS.map(|threshold| (accepted(threshold, false), 1.0 - accepted(threshold, true)));
+        Some(Self { metrics: Metrics::of(&trials)?, at })
     }
 }
 
