@@ -85,6 +85,19 @@ impl Listener {
     /// Takes the next samples; `speech` gets each frame that counts as net speech, in order.
     pub fn hear(&mut self, pcm: &[i16], origin: Origin, mut speech: impl FnMut(&LogMel)) {
         self.tally.heard(pcm.len(), self.band, origin == Origin::Concealed);
+        self.take(pcm, origin, &mut speech);
+    }
+
+    /// The stream has ended: what still waits is judged as if silence followed.
+    pub fn finish(&mut self, mut speech: impl FnMut(&LogMel)) {
+        let silence = [0; MAX_FRAME_SAMPLES];
+        self.take(&silence[..self.band.frame_samples()], Origin::Heard, &mut speech);
+        for _ in 0..WAITING {
+            self.take(&silence[..self.band.shift_samples()], Origin::Heard, &mut speech);
+        }
+    }
+
+    fn take(&mut self, pcm: &[i16], origin: Origin, speech: &mut impl FnMut(&LogMel)) {
         let mut rest = pcm;
         while !rest.is_empty() {
             let room = self.band.frame_samples() - self.filled;
@@ -96,7 +109,7 @@ impl Listener {
             }
             rest = later;
             if self.filled == self.band.frame_samples() {
-                self.frame(&mut speech);
+                self.frame(speech);
                 self.shift();
             }
         }

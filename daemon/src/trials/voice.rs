@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use vouch_dsp::codec::g711::Law;
 use vouch_dsp::enrollment;
 use vouch_dsp::features::{Band, LogMel};
-use vouch_dsp::listener::{Listener, MAX_WAIT_FRAMES, Origin, Quality};
+use vouch_dsp::listener::{Listener, Origin};
 use vouch_dsp::network::{Embedding, Network, Scratch, scratch_sizes};
 use vouch_dsp::sizes::{FRAMES_PER_SECOND, MAX_FRAMES, MELS, MIN_FRAMES};
 
@@ -134,26 +134,26 @@ impl Voice {
         &self.frames
     }
 
-    /// Adds the speech frames of a recording, up to `most` in all; returns what was heard.
-    fn hear(&mut self, recording: &Recording, band: Band, most: usize, telephone: bool) -> Quality {
+    /// Adds the speech frames of a recording, up to `most` in all.
+    fn hear(&mut self, recording: &Recording, band: Band, most: usize, telephone: bool) {
         let mut pcm = recording.pcm_at(band);
         if telephone && recording.band() == Band::Wide {
             pcm.iter_mut().for_each(|sample| *sample = Law::Mu.decode(Law::Mu.encode(*sample)));
         }
-        // What ends with the recording is judged by what follows it.
-        pcm.resize(pcm.len() + MAX_WAIT_FRAMES * band.shift_samples() + band.frame_samples(), 0);
+        let frames = &mut self.frames;
+        let keep = |frames: &mut Vec<LogMel>, frame: &LogMel| {
+            if frames.len() < most {
+                frames.push(*frame);
+            }
+        };
         let mut listener = Listener::new(band);
         for packet in pcm.chunks(band.sample_rate() / PACKETS_PER_SECOND) {
-            listener.hear(packet, Origin::Heard, |frame| {
-                if self.frames.len() < most {
-                    self.frames.push(*frame);
-                }
-            });
-            if self.frames.len() >= most {
-                break;
+            listener.hear(packet, Origin::Heard, |frame| keep(frames, frame));
+            if frames.len() >= most {
+                return;
             }
         }
-        listener.quality()
+        listener.finish(|frame| keep(frames, frame));
     }
 
     fn run(&mut self, band: Band, enrollment: bool) -> Result<Embedding, OfflineError> {
