@@ -10,7 +10,7 @@
 
 use crate::sip::params::split_list;
 use crate::verdict::Verdict;
-use std::fmt::Write;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::str::FromStr;
 
 /// Name of the Info Package that carries results.
@@ -161,18 +161,20 @@ pub fn takes_info<'a>(recv_info: impl IntoIterator<Item = &'a str>) -> bool {
     })
 }
 
-/// `%XX` for every byte outside letters, digits and `-_.~+@/=`; a colon too, lest an id read as an address.
+/// All but letters, digits and `-_.~+@/=`; a colon too, lest an id read as an address.
+static ESCAPED: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'+')
+    .remove(b'@')
+    .remove(b'/')
+    .remove(b'=');
+
+/// `%XX` for every byte that cannot stand in a value of ours.
 pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~+@/=".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
+    utf8_percent_encode(text, &ESCAPED).to_string()
 }
 
 /// A number cut, not rounded, to a tenth, so that 89.97 never reads as a 90 that was refused; `None` for what

@@ -68,11 +68,7 @@ impl Recorder {
     /// # Panics
     /// When vouchd does not answer, or refuses.
     pub fn run(&mut self, session: &Session<'_>) -> String {
-        let media = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").expect("loopback has ports"));
-        let ports = [0, 1].map(|index: usize| media[index].local_addr().expect("bound above").port());
-        let answer = self.invite(session.speaker, ports);
-        assert!(answer.starts_with("SIP/2.0 200 "), "the session was refused: {answer}");
-        let targets = self.targets(&answer);
+        let (media, answer, targets) = self.place(session);
         std::thread::scope(|parties| {
             parties.spawn(|| talk(&media[0], targets[0], session.caller, session.faults, 0xCA11));
             parties.spawn(|| talk(&media[1], targets[1], session.agent, session.faults, 0xA6E7));
@@ -87,11 +83,7 @@ impl Recorder {
     /// As [`Recorder::run`].
     pub fn run_secured(&mut self, session: &Session<'_>, offered: [Srtp; 2], used: &[Srtp; 2]) -> String {
         self.keys = Some(offered);
-        let media = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").expect("loopback has ports"));
-        let ports = [0, 1].map(|index: usize| media[index].local_addr().expect("bound above").port());
-        let answer = self.invite(session.speaker, ports);
-        assert!(answer.starts_with("SIP/2.0 200 "), "the session was refused: {answer}");
-        let targets = self.targets(&answer);
+        let (media, answer, targets) = self.place(session);
         std::thread::scope(|parties| {
             parties.spawn(|| talk_secured(&media[0], targets[0], session.caller, &used[0], 0xCA11));
             parties.spawn(|| talk_secured(&media[1], targets[1], session.agent, &used[1], 0xA6E7));
@@ -160,6 +152,16 @@ impl Recorder {
                 return message;
             }
         }
+    }
+
+    /// Sends the INVITE from two sockets; those, the final response, and where vouchd wants the audio.
+    fn place(&mut self, session: &Session<'_>) -> ([UdpSocket; 2], String, [SocketAddr; 2]) {
+        let media = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").expect("loopback has ports"));
+        let ports = [0, 1].map(|index: usize| media[index].local_addr().expect("bound above").port());
+        let answer = self.invite(session.speaker, ports);
+        assert!(answer.starts_with("SIP/2.0 200 "), "the session was refused: {answer}");
+        let targets = self.targets(&answer);
+        (media, answer, targets)
     }
 
     fn targets(&self, answer: &str) -> [SocketAddr; 2] {
