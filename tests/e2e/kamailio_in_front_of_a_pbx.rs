@@ -21,7 +21,7 @@ struct Party {
 impl Party {
     fn new() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has ports");
-        socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a time above zero");
+        socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a time above zero");
         let port = socket.local_addr().expect("bound above").port();
         Self { socket, port }
     }
