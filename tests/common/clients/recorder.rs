@@ -121,7 +121,7 @@ impl Recorder {
     pub fn record(&mut self, relay: &Relay, speaker: &str, call_id: &str) {
         let fork = relay.fork(call_id);
         let metadata = metadata(speaker, call_id, [&fork.caller, &fork.callee]);
-        let answer = self.begin(&multipart(&fork.offer, &metadata));
+        let answer = self.open(&multipart(&fork.offer, &metadata));
         assert!(answer.starts_with("SIP/2.0 200 "), "the session was refused: {answer}");
         let (_, sdp) = answer.split_once("\r\n\r\n").expect("the session is answered with SDP");
         relay.send_to(&fork, sdp);
@@ -133,11 +133,11 @@ impl Recorder {
     }
 
     fn invite(&mut self, speaker: &str, ports: [u16; 2]) -> String {
-        self.begin(&self.body(speaker, ports, "sendonly"))
+        self.open(&self.body(speaker, ports, "sendonly"))
     }
 
     /// Opens the dialog with an offer; gives the final response.
-    fn begin(&mut self, body: &str) -> String {
+    fn open(&mut self, body: &str) -> String {
         let answer = self.offer(body);
         let to = header(&answer, "To").expect("a response has a To");
         self.to_tag = to.split_once(";tag=").map(|(_, tag)| format!(";tag={tag}")).unwrap_or_default();
@@ -154,7 +154,10 @@ impl Recorder {
 
     fn body(&self, speaker: &str, ports: [u16; 2], direction: &str) -> String {
         let body = session_offer(speaker, ports, (&self.call_id, direction));
-        self.keys.as_ref().map_or(body.clone(), |keys| secured(&body, keys))
+        match &self.keys {
+            Some(keys) => secured(&body, keys),
+            None => body,
+        }
     }
 
     /// Sends an INVITE and gives its final response; requests of vouchd that come meanwhile are accepted.
@@ -196,7 +199,7 @@ impl Recorder {
     /// Answers what came in during the talk, then sends BYE and waits for its 200.
     ///
     /// # Panics
-    /// When vouchd does not answer.
+    /// When there is none.
     pub fn hang_up(&mut self) {
         self.send(self.number + 1, "BYE", "", "");
         loop {
@@ -289,7 +292,7 @@ fn sdp(ports: [u16; 2], direction: &str) -> String {
     format!("{head}{}{}", media((ports[0], 1)), media((ports[1], 2)))
 }
 
-/// Metadata of the recorded call `call_id`; `labels` are those of the caller's and the agent's streams.
+/// Metadata of the recorded call `call_id`, with the labels of the caller's and the agent's streams.
 fn metadata(speaker: &str, call_id: &str, [caller, agent]: [&str; 2]) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
