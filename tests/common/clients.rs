@@ -10,6 +10,7 @@ pub use coded::CodedCall;
 pub use kamailio::{Kamailio, kamailio_is_there};
 pub use recorder::{Recorder, Session, accepted, header, session_offer};
 pub use sipp::{Leg, LegCall, sipp_is_there};
+pub use wire::connect_tls;
 
 use std::net::UdpSocket;
 
