@@ -14,6 +14,7 @@ pub use kamailio::{Kamailio, kamailio_is_there};
 pub use recorder::{Recorder, Session, accepted, header, session_offer};
 pub use relay::{Fork, Relay, relay_is_there};
 pub use sipp::{Leg, LegCall, sipp_is_there};
+pub use wire::connect_tls;
 
 use std::net::UdpSocket;
 
