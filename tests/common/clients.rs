@@ -3,12 +3,14 @@
 mod coded;
 mod kamailio;
 mod recorder;
+mod recording;
 mod sipp;
 mod wire;
 
 pub use coded::CodedCall;
 pub use kamailio::{Kamailio, kamailio_is_there};
-pub use recorder::{Recorder, Session, accepted, header, session_offer};
+pub use recorder::{Placed, Recorder, Session, accepted, header};
+pub use recording::session_offer;
 pub use sipp::{Leg, LegCall, sipp_is_there};
 
 use std::net::UdpSocket;
