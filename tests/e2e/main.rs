@@ -18,3 +18,4 @@ mod nothing_acknowledged_is_lost;
 mod nothing_personal_is_logged;
 mod secured_calls;
 mod swapped_streams_are_noticed;
+mod two_hundred_calls_at_once;
