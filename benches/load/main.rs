@@ -8,8 +8,6 @@
 
 mod cast;
 mod daemon;
-mod gateway;
-mod media;
 mod run;
 
 use cast::Cast;

@@ -2,8 +2,7 @@
 
 use crate::cast::{Cast, Part};
 use crate::daemon::{Daemon, Usage};
-use crate::gateway::Gateway;
-use crate::media::{Media, Stream};
+use common::crowd::{Gateway, Media, Stream};
 use std::collections::HashMap;
 use std::fmt;
 use std::time::{Duration, Instant};

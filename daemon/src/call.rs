@@ -104,6 +104,8 @@ pub struct Call {
     claim: Option<SpeakerId>,
     standing: Standing,
     obstacle: Option<Reason>,
+    /// Whether the caller's stream seems to be the agent's.
+    suspected: bool,
     heard: Heard,
     /// First frame that belongs to this caller and this evaluation.
     base: u64,
@@ -129,6 +131,7 @@ impl Call {
             claim,
             standing,
             obstacle,
+            suspected: false,
             heard: Heard::default(),
             base: 0,
             verification: Verification::new(),
@@ -151,6 +154,24 @@ impl Call {
         self.claim = Some(speaker);
         self.enrollment.abandon("the call's speaker id was changed", &mut self.effects);
         self.set_standing(standing, now);
+    }
+
+    /// Somebody else has become the caller: what was claimed, heard and answered before was about another person.
+    pub fn replace_caller(&mut self, claim: Option<(SpeakerId, Standing)>, now: Timestamp) {
+        let (claim, standing) =
+            claim.map_or((None, Standing::Unclaimed), |(id, standing)| (Some(id), standing));
+        self.enrollment.abandon("somebody else is the caller now", &mut self.effects);
+        self.claim = claim;
+        self.analysed = !matches!(standing, Standing::OptedOut);
+        self.standing = standing;
+        self.heard = Heard::default();
+        self.base = 0;
+        self.effects.push(Effect::Analyse(false));
+        if self.analysed {
+            self.effects.push(Effect::Analyse(true));
+        }
+        self.verify_anew();
+        self.progressed(self.heard, now);
     }
 
     /// The speaker was enrolled, opted out, opted in or deleted elsewhere.
@@ -180,6 +201,18 @@ impl Call {
             self.verify_anew();
             self.progressed(self.heard, now);
         }
+    }
+
+    /// Says whether the caller's stream seems to be the agent's. That is a remark on answers, since whoever calls as several
+    /// speakers could otherwise switch verification off for everybody; but no voiceprint is made of such a stream: a
+    /// wrong answer is over with its call, a wrong voiceprint stays.
+    pub fn suspect(&mut self, suspected: bool) {
+        self.suspected = suspected;
+    }
+
+    /// Whether the voice asked for under `tag` is still wanted.
+    pub fn awaits(&self, tag: u64) -> bool {
+        self.verification.awaits(tag) || self.enrollment.awaits(tag)
     }
 
     /// Takes the newest figures of the caller's stream. Fewer frames than before say that the engine began anew: another
@@ -215,7 +248,8 @@ impl Call {
     /// Takes the voice that was asked for, once for each band; none when the engine failed.
     pub fn embedded(&mut self, tag: u64, voices: Vec<Voice>, now: Timestamp) {
         if self.verification.awaits(tag) {
-            let judgement = self.judge(&voices);
+            let mut judgement = self.judge(&voices);
+            judgement.reasons.extend(self.suspected.then_some(Reason::SwappedStreams));
             self.verification.conclude(judgement, now);
             self.effects.push(Effect::ResultChanged);
         } else if self.enrollment.awaits(tag) {
@@ -259,11 +293,8 @@ impl Call {
         if self.policy.consent_required && consent.is_none() {
             return Err(AskError::ConsentRequired);
         }
-        if let Some(reason) = self.obstacle {
-            return Err(AskError::Conflict(format!(
-                "the caller's audio cannot be used: {}",
-                reason.as_str()
-            )));
+        if let Some(reason) = self.unfit() {
+            return Err(AskError::Conflict(reason));
         }
         if self.ended {
             return Err(AskError::Conflict("the call has ended".to_owned()));
@@ -396,6 +427,12 @@ impl Call {
         self.effects.push(Effect::ResultChanged);
     }
 
+    /// Why no voiceprint may be made of the caller's audio, if so.
+    fn unfit(&self) -> Option<String> {
+        let reason = self.obstacle.or(self.suspected.then_some(Reason::SwappedStreams))?;
+        Some(format!("the caller's audio cannot be used: {}", reason.as_str()))
+    }
+
     fn obstacle_for(&self, voiceprint: &Voiceprint) -> Option<Reason> {
         let foreign = voiceprint.model_version != self.policy.model_version;
         self.obstacle.or(foreign.then_some(Reason::ModelMismatch))
@@ -411,6 +448,9 @@ impl Call {
     }
 
     fn keep(&mut self, voices: Vec<Voice>) {
+        if let Some(problem) = self.unfit() {
+            return self.enrollment.fail(problem, &mut self.effects);
+        }
         match self.claim.clone() {
             Some(_) if voices.iter().any(|voice| voice.several) => {
                 self.enrollment.fail(SEVERAL_VOICES.to_owned(), &mut self.effects);

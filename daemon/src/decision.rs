@@ -44,6 +44,13 @@ impl Voice {
     }
 }
 
+/// How alike two voices are, each given once for each band at hand; `None` without a common band.
+pub fn likeness(one: &[Voice], other: &[Voice], curves: &Curves) -> Option<Comparison> {
+    let one: Vec<Sample<'_>> = one.iter().map(Voice::sample).collect();
+    let other: Vec<Sample<'_>> = other.iter().map(Voice::sample).collect();
+    score::compare(&one, &other, curves).ok()
+}
+
 /// What the caller's stream has given so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Heard {
@@ -162,7 +169,7 @@ fn leaves_doubt(figures: &Comparison, reasons: &[Reason], quality: &Quality) -> 
 }
 
 /// Audio on which a genuine caller may well score low.
-fn is_too_poor(quality: &Quality) -> bool {
+pub fn is_too_poor(quality: &Quality) -> bool {
     loss(quality) >= 0.30 || quality.snr_db.is_some_and(|snr| snr < 3) || quality.clipped_permille >= 100
 }
 

@@ -155,7 +155,7 @@ impl History {
 /// A gap before event `next`: numbered so that a reader who resumes after it goes on with `next`.
 fn gap(next: u64, time: Option<String>) -> Event {
     let time = time.unwrap_or_else(|| jiff::Timestamp::UNIX_EPOCH.to_string());
-    Event { id: next - 1, kind: GAP.to_owned(), time, call: None, speaker: None }
+    Event { id: next - 1, kind: GAP.to_owned(), time, call: None, speaker: None, warning: None }
 }
 
 /// The history stays whole when a publisher panics between two of its operations, so poison is no reason to stop.
@@ -172,7 +172,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     fn event(time: &str) -> Event {
-        Event { id: 0, kind: "progress".into(), time: time.into(), call: None, speaker: None }
+        Event { id: 0, kind: "progress".into(), time: time.into(), call: None, speaker: None, warning: None }
     }
 
     /// The next event, or `None` if the reader would have to wait or the hub has gone.

@@ -6,6 +6,7 @@
 //! in [`reception`].
 
 mod floor;
+mod guard;
 mod inquiry;
 mod line;
 mod media;
@@ -31,6 +32,7 @@ use crate::store::Store;
 use crate::verdict::Verdict;
 use crate::view::{CallView, EnrollmentView, Event, SpeakerView, StatusView, TapView};
 use floor::Floor;
+use guard::Guard;
 use jiff::Timestamp;
 use reception::Reception;
 use std::fmt;
@@ -71,6 +73,8 @@ struct Inner {
     metrics: Arc<Metrics>,
     events: EventHub,
     floor: Mutex<Floor>,
+    /// Taken under the lock of the floor, never the other way round.
+    guard: Mutex<Guard>,
     reception: Reception,
     clock: Clock,
     tap: Mutex<Vec<TapView>>,
@@ -117,6 +121,7 @@ impl Exchange {
             metrics,
             events: EventHub::new(EVENT_HISTORY, first),
             floor: Mutex::new(Floor::default()),
+            guard: Mutex::default(),
             clock,
             tap: Mutex::default(),
             started: Instant::now(),
@@ -145,6 +150,7 @@ impl Exchange {
             } else {
                 "ready".to_owned()
             },
+            warnings: self.guard().warnings(),
         })
     }
 
@@ -247,6 +253,7 @@ impl Exchange {
 
     fn publish(&self, kind: &str, call: Option<CallView>, speaker: Option<SpeakerView>) {
         let time = self.now().to_string();
-        self.0.events.publish(Event { id: 0, kind: kind.to_owned(), time, call, speaker });
+        let (id, kind) = (0, kind.to_owned());
+        self.0.events.publish(Event { id, kind, time, call, speaker, warning: None });
     }
 }

@@ -62,6 +62,8 @@ pub struct CallMetrics {
     pub reasons: Words,
     /// Enrollments finished, by outcome (`complete`, `failed`).
     pub enrollments: Words,
+    /// Gateways whose streams seem to be swapped.
+    pub swapped_gateways: Gauge,
     /// Net speech behind answers.
     pub net_speech_seconds: Histogram,
 }
@@ -212,6 +214,7 @@ impl CallMetrics {
             results: group.words("results", "Answers given", "status"),
             reasons: group.words("result_reasons", "Reasons named in answers", "reason"),
             enrollments: group.words("enrollments", "Enrollments finished", "outcome"),
+            swapped_gateways: group.gauge("swapped_gateways", "Gateways whose streams seem to be swapped"),
             net_speech_seconds: group.seconds("result_net_speech", "Net speech behind answers", 0.5),
         }
     }

@@ -78,6 +78,9 @@ pub enum Reason {
     CallerUnknown,
     /// Caller and agent come mixed in one stream.
     MixedStream,
+    /// The same voice was heard in the calls of several speakers of this gateway: its streams seem to be swapped, and the
+    /// voice to be the agent's.
+    SwappedStreams,
     /// No speaker id was given for the call.
     NoSpeakerId,
     /// The voiceprint was made by another model version: the speaker must be enrolled again.
@@ -108,6 +111,7 @@ impl Reason {
             Self::SeveralVoices => "several-voices",
             Self::CallerUnknown => "caller-unknown",
             Self::MixedStream => "mixed-stream",
+            Self::SwappedStreams => "swapped-streams",
             Self::NoSpeakerId => "no-speaker-id",
             Self::ModelMismatch => "model-mismatch",
             Self::StoreFault => "store-fault",

@@ -29,6 +29,29 @@ pub struct StatusView {
     pub tap: Vec<TapView>,
     /// `ready`, or what is wrong.
     pub health: String,
+    /// Gateways whose calls need looking at.
+    #[serde(default)]
+    pub warnings: Vec<GatewayWarning>,
+}
+
+/// A gateway whose streams seem to be swapped, so that the agent is judged in the caller's place: the same voice was heard
+/// in the calls of several speakers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GatewayWarning {
+    /// Name of the gateway in the configuration.
+    pub peer: String,
+    /// How these calls come in.
+    pub source: Source,
+    /// Whether it still looks so.
+    pub standing: bool,
+    /// In how many speakers' calls the most frequent voice was heard.
+    pub one_voice: u32,
+    /// Speakers whose last calls were compared.
+    pub speakers: u32,
+    /// Since when (RFC 3339, UTC).
+    pub since: String,
+    /// What to do.
+    pub remedy: String,
 }
 
 /// An interface that is tapped.
@@ -43,7 +66,7 @@ pub struct TapView {
 }
 
 /// How a call came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// A recording session of RFC 7866.
@@ -147,7 +170,8 @@ pub struct SpeakerView {
 pub struct Event {
     /// Number of the event; grows by one each.
     pub id: u64,
-    /// `call-started`, `progress`, `result`, `enrollment`, `call-ended`, `speaker`, or `gap` where events were missed.
+    /// `call-started`, `progress`, `result`, `enrollment`, `call-ended`, `speaker`, `warning`, or `gap` where
+    /// events were missed.
     pub kind: String,
     /// When (RFC 3339, UTC).
     pub time: String,
@@ -155,4 +179,7 @@ pub struct Event {
     pub call: Option<CallView>,
     /// The speaker, for events of a speaker.
     pub speaker: Option<SpeakerView>,
+    /// What looks wrong with a gateway, or no longer does.
+    #[serde(default)]
+    pub warning: Option<GatewayWarning>,
 }

@@ -116,6 +116,12 @@ impl Scene {
                 let who = usize::from(choices.number()) % 3;
                 self.call.claim(speaker(who), standing(&self.records[who]), now());
             }
+            b'r' if !self.ended => {
+                let who = usize::from(choices.number()) % 4;
+                let claim = (who < 3).then(|| (speaker(who), standing(&self.records[who])));
+                self.call.replace_caller(claim, now());
+            }
+            b'w' => self.call.suspect(choices.number() & 1 == 1),
             b'o' => self.change(choices, |_| Record::OptedOut),
             b'd' => self.change(choices, |_| Record::Nothing),
             b'g' => self.enrolled_elsewhere(choices),

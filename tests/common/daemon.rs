@@ -2,6 +2,8 @@
 
 use crate::clients::free_port;
 use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -162,6 +164,38 @@ impl Daemon {
             assert!(Instant::now() < deadline, "still {answer} {error}\n{}", self.log());
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// The figure of a counter or gauge, which `/metrics` shows once a second.
+    ///
+    /// # Panics
+    /// When there is none of this name.
+    pub fn metric(&self, name: &str) -> u64 {
+        let mut text = String::new();
+        self.get("/metrics", "connection: close\r\n").read_to_string(&mut text).expect("an answer");
+        let figure =
+            text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok());
+        figure.unwrap_or_else(|| panic!("no {name} in {text}"))
+    }
+
+    /// The first event of this kind, of those that it still knows.
+    ///
+    /// # Panics
+    /// When there is none within ten seconds.
+    pub fn event(&self, kind: &str) -> Value {
+        let mut lines = BufReader::new(self.get("/v1/events", "last-event-id: 0\r\n")).lines();
+        let events = std::iter::from_fn(|| lines.next()?.ok())
+            .filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data:")?.trim()).ok());
+        events.into_iter().find(|event| event["kind"] == kind).unwrap_or_else(|| panic!("no event {kind}"))
+    }
+
+    /// Asks the socket for `path`, and gives where the answer comes.
+    fn get(&self, path: &str, headers: &str) -> UnixStream {
+        let mut socket = UnixStream::connect(self.socket()).expect("the socket takes connections");
+        socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a time above zero");
+        let query = format!("GET {path} HTTP/1.1\r\nhost: x\r\n{headers}\r\n");
+        socket.write_all(query.as_bytes()).expect("the socket takes a request");
+        socket
     }
 
     fn wait_until_ready(&mut self) {

@@ -2,6 +2,7 @@
 //! clients (sipp, and a recording client with impairments), and the socket.
 
 pub mod clients;
+pub mod crowd;
 pub mod daemon;
 pub mod line;
 pub mod namespace;

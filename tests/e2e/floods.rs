@@ -7,7 +7,6 @@ use common::line::Faults;
 use common::voices::Person;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -96,28 +95,16 @@ pub(crate) fn request(
     )
 }
 
-/// The figure of a counter or gauge, which `/metrics` shows once a second.
-pub(crate) fn metric(daemon: &Daemon, name: &str) -> u64 {
-    let mut socket = UnixStream::connect(daemon.socket()).expect("the socket takes connections");
-    let query = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    socket.write_all(query.as_bytes()).expect("the socket takes a request");
-    let mut text = String::new();
-    socket.read_to_string(&mut text).expect("an answer");
-    let figure =
-        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok());
-    figure.unwrap_or_else(|| panic!("no {name} in {text}"))
-}
-
 /// Waits until a counter is at least at `least`, and gives where it is then.
 pub(crate) fn reached(daemon: &Daemon, name: &str, least: u64) -> u64 {
     for _ in 0..100 {
-        let figure = metric(daemon, name);
+        let figure = daemon.metric(name);
         if figure >= least {
             return figure;
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    panic!("{name} is {}, not {least}", metric(daemon, name));
+    panic!("{name} is {}, not {least}", daemon.metric(name));
 }
 
 /// Memory of the daemon that is in use, in KiB.
@@ -161,7 +148,7 @@ fn calls_beyond_the_limit_are_refused_and_the_one_in_progress_is_verified() {
     let sent = 2 * (TALK * 50.0) as u64;
     assert!((sent - 2..=sent).contains(&reached(&daemon, "vouch_rtp_packets_total", sent - 2)));
     for name in ["vouch_rtp_lost_total", "vouch_rtp_dropped_by_kernel_total"] {
-        assert_eq!(metric(&daemon, name), 0, "{name}");
+        assert_eq!(daemon.metric(name), 0, "{name}");
     }
 }
 
@@ -175,7 +162,7 @@ fn strangers_get_403_and_leave_nothing_behind() {
     }
     assert_eq!(reached(&daemon, "vouch_sip_refused_peers_total", 300), 300);
     assert_eq!(daemon.ask(&["status"])["calls"], 0);
-    assert_eq!(metric(&daemon, "vouch_sip_resent_total"), 0, "no transaction is kept for a stranger");
+    assert_eq!(daemon.metric("vouch_sip_resent_total"), 0, "no transaction is kept for a stranger");
 }
 
 #[test]
@@ -222,7 +209,7 @@ fn rtp_from_elsewhere_is_counted_and_not_heard() {
     }
     assert_eq!(reached(&daemon, "vouch_rtp_wrong_source_total", 300), 300);
     assert_eq!(reached(&daemon, "vouch_rtp_packets_total", 50), 50);
-    assert_eq!(metric(&daemon, "vouch_rtp_lost_total"), 0);
+    assert_eq!(daemon.metric("vouch_rtp_lost_total"), 0);
 }
 
 #[test]
@@ -310,7 +297,7 @@ fn messages_that_are_too_large_are_refused_and_counted() {
             String::from_utf8_lossy(&answer)
         );
     }
-    assert!(metric(&daemon, "vouch_sip_malformed_total") >= 1, "what cannot be SIP is counted");
+    assert!(daemon.metric("vouch_sip_malformed_total") >= 1, "what cannot be SIP is counted");
     let grown = resident_kib(&daemon).saturating_sub(before);
     assert!(grown < MOST_KIB, "{grown} KiB more");
 }

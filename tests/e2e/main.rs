@@ -1,6 +1,7 @@
 //! End-to-end tests: the real daemon, real SIP clients, real voices. One scenario a file.
 
 mod a_bad_line_changes_no_decision;
+mod a_caller_is_replaced;
 mod a_capture_tells_what_it_lacks;
 mod a_gateway_asks_and_is_told;
 mod a_hold_is_not_the_caller;
@@ -18,3 +19,5 @@ mod nothing_acknowledged_is_lost;
 mod nothing_personal_is_logged;
 mod secured_calls;
 mod slow_tls_peers_disturb_no_call;
+mod swapped_streams_are_noticed;
+mod two_hundred_calls_at_once;

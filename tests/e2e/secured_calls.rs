@@ -79,3 +79,18 @@ fn a_telephone_that_calls_over_tls_and_srtp_is_verified() {
     phone.hang_up();
     daemon.wait_for(&["calls"], |calls| calls[0]["ended"].is_string());
 }
+
+#[test]
+fn a_caller_is_verified_across_new_keys() {
+    let Some(voice) = Person::Allison.talk(0, 55.0) else { return };
+    let daemon = Daemon::start();
+    enroll_file(&daemon, "1001", &voice);
+    let talk = mulaw(&Person::Allison.talk(1, 20.0).expect("present above"));
+    let session = Session { speaker: "1001", caller: &talk, agent: &[], faults: Faults::default() };
+    let mut recorder = Recorder::new(daemon.sip_port());
+    // Too little speech for an answer before the change, and after it: both sides of it are heard.
+    let keys = [[Srtp::new(1), Srtp::new(2)], [Srtp::new(3), Srtp::new(4)]];
+    recorder.run_with_new_keys(&session, 10 * 8000, keys);
+    let result = daemon.wait_for(&["result", recorder.call_id()], |answer| answer["status"] != "pending");
+    assert_eq!(result["status"], "authenticated", "{result}");
+}

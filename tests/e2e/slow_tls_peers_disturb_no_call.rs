@@ -2,7 +2,7 @@
 //! verified as if they were not there.
 
 use crate::five_callers_over_siprec::{enroll_file, record};
-use crate::floods::{MAX_CONNECTIONS, MOST_KIB, PATIENCE, metric, reached, request, resident_kib};
+use crate::floods::{MAX_CONNECTIONS, MOST_KIB, PATIENCE, reached, request, resident_kib};
 use common::clients::connect_tls;
 use common::daemon::Daemon;
 use common::line::Faults;
@@ -78,8 +78,8 @@ fn be_slow(daemon: &Daemon, server: &Server<'_>) {
     // A byte now and then wins no time.
     let (slow, start) = (SLOW as u64, Instant::now());
     let is_over = || {
-        metric(daemon, "vouch_sip_failed_handshakes_total") >= 2 * slow
-            && metric(daemon, "vouch_sip_unfinished_total") >= slow
+        daemon.metric("vouch_sip_failed_handshakes_total") >= 2 * slow
+            && daemon.metric("vouch_sip_unfinished_total") >= slow
     };
     while !is_over() {
         assert!(start.elapsed() < PATIENCE, "a slow peer is still there");

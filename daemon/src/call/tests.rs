@@ -382,3 +382,69 @@ fn an_opt_out_that_cannot_be_read_any_more_is_still_obeyed() {
     call.set_standing(Standing::NotEnrolled, now());
     assert!(call.take_effects().iter().any(analysed), "opted in again");
 }
+
+#[test]
+fn somebody_else_who_calls_has_nothing_of_the_one_before() {
+    let mut call = claimed(voiceprint(1));
+    call.progressed(heard(1000), now());
+    call.embedded(1, vec![voice()], now());
+    assert_eq!(call.status(), Status::Authenticated);
+    let first = call.verification().number();
+
+    call.replace_caller(Some((speaker("1002"), voiceprint(1))), now());
+    assert_eq!((call.status(), call.verification().number()), (Status::Pending, first + 1));
+    assert_eq!((call.speaker(), call.collected()), (Some(&speaker("1002")), 0));
+    let analysed: Vec<bool> = call
+        .take_effects()
+        .into_iter()
+        .filter_map(|effect| if let Effect::Analyse(analysed) = effect { Some(analysed) } else { None })
+        .collect();
+    assert_eq!(analysed, [false, true], "what was heard is forgotten first");
+    call.progressed(heard(999), now());
+    assert_eq!(jobs(&mut call), [], "the speech of the one before does not count");
+    call.progressed(heard(1000), now());
+    assert_eq!(jobs(&mut call), [(2, 0, 1000)]);
+
+    call.replace_caller(None, now());
+    call.embedded(2, vec![voice()], now());
+    assert_eq!((call.status(), call.speaker()), (Status::NotEnrolled, None));
+    call.take_effects();
+    call.replace_caller(Some((speaker("1003"), Standing::OptedOut)), now());
+    assert_eq!(call.status(), Status::OptedOut);
+    assert!(!call.take_effects().into_iter().any(|effect| matches!(effect, Effect::Analyse(true))));
+}
+
+#[test]
+fn an_enrollment_ends_with_its_caller() {
+    let mut call = claimed(Standing::NotEnrolled);
+    call.progressed(heard(2000), now());
+    call.enroll(None, now()).unwrap();
+    call.replace_caller(Some((speaker("1002"), Standing::NotEnrolled)), now());
+    assert!(matches!(call.enrollment().step(), EnrollmentStep::Failed { .. }));
+    call.progressed(heard(3000), now());
+    assert_eq!(jobs(&mut call), [], "nothing of it goes into a voiceprint");
+}
+
+#[test]
+fn a_suspected_stream_is_remarked_on_and_never_enrolled() {
+    let mut call = claimed(voiceprint(1));
+    call.suspect(true);
+    call.progressed(heard(1000), now());
+    call.embedded(1, vec![voice()], now());
+    let judgement = call.verification().judgement();
+    assert_eq!(
+        (judgement.status, &judgement.reasons[..]),
+        (Status::Authenticated, &[Reason::SwappedStreams][..])
+    );
+    assert!(
+        matches!(call.enroll(None, now()), Err(AskError::Conflict(why)) if why.contains("swapped-streams"))
+    );
+
+    let mut call = claimed(Standing::NotEnrolled);
+    call.enroll(None, now()).unwrap();
+    call.progressed(heard(3000), now());
+    call.suspect(true);
+    call.embedded(1, vec![voice()], now());
+    assert!(matches!(call.enrollment().step(), EnrollmentStep::Failed { .. }), "nor when it shows meanwhile");
+    assert!(!call.take_effects().into_iter().any(|effect| matches!(effect, Effect::Store(_))));
+}

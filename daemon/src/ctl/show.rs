@@ -2,13 +2,16 @@
 
 use super::table::{Table, duration, local_clock, local_time};
 use crate::verdict::{Reason, Verdict};
-use crate::view::{CallView, EnrollmentState, EnrollmentView, SpeakerView, StatusView};
+use crate::view::{CallView, EnrollmentState, EnrollmentView, GatewayWarning, SpeakerView, StatusView};
 use jiff::tz::TimeZone;
 
 /// State of the daemon.
 pub(super) fn status(view: &StatusView) -> String {
     let mut table = Table::default();
     table.pair("health", Some(view.health.clone()));
+    for warning in &view.warnings {
+        table.pair("warning", Some(gateway_warning(warning)));
+    }
     table.pair("calls", Some(format!("{} of {}", view.calls, view.max_calls)));
     table.pair("speakers", Some(view.speakers.to_string()));
     table.pair("listening", Some(view.listeners.join(", ")));
@@ -22,6 +25,15 @@ pub(super) fn status(view: &StatusView) -> String {
     table.pair("model", Some(format!("version {}, {} kernel", view.model_version, view.kernel)));
     table.pair("calibration", Some(view.calibration.clone()));
     table.text()
+}
+
+/// What is wrong with a gateway, and what to do.
+pub(super) fn gateway_warning(warning: &GatewayWarning) -> String {
+    let GatewayWarning { peer, standing, one_voice, speakers, remedy, .. } = warning;
+    if !standing {
+        return format!("peer {peer}: no longer one voice for several speakers");
+    }
+    format!("peer {peer}: one voice in the calls of {one_voice} of {speakers} speakers; {remedy}")
 }
 
 /// A list of calls.
@@ -203,6 +215,9 @@ const fn explain(reason: Reason) -> &'static str {
         Reason::SeveralVoices => "more than one voice was heard on the caller's side",
         Reason::CallerUnknown => "nothing says which stream is the caller's; configure it for this peer",
         Reason::MixedStream => "caller and agent come mixed in one stream; have the peer send two",
+        Reason::SwappedStreams => {
+            "the same voice calls as several speakers: the agent's, it seems; see `vouchctl status`"
+        }
         Reason::NoSpeakerId => "nothing says who the caller claims to be",
         Reason::ModelMismatch => "the voiceprint was made by another model; enroll the speaker again",
         Reason::StoreFault => "the voiceprint could not be read; see the log",

@@ -6,7 +6,7 @@
 use super::client::{Client, Content, Events, PATIENCE};
 use super::error::CtlError;
 use super::output::{print, print_line, terminal};
-use super::show::{call_table, status_and_reasons};
+use super::show::{call_table, gateway_warning, status_and_reasons};
 use super::table::{local_clock, printable};
 use crate::events::GAP;
 use crate::view::{CallView, EnrollmentState, Event};
@@ -191,6 +191,9 @@ fn line(event: &Event, zone: &TimeZone) -> String {
             EnrollmentState::Complete => add("enrolled"),
             EnrollmentState::Failed => add("enrollment failed"),
         }
+    }
+    if let Some(warning) = &event.warning {
+        add(&gateway_warning(warning));
     }
     if let Some(speaker) = &event.speaker {
         add(&speaker.id);

@@ -51,6 +51,7 @@ impl Exchange {
         let retention =
             SignedDuration::try_from(self.0.config.retention.calls).unwrap_or(SignedDuration::MAX);
         floor.forget_old(self.now(), retention);
+        self.guard().forget_old(self.now());
         drop(floor);
         self.0.metrics.mirror(&self.0.engine.counters());
         self.0.metrics.store.speakers.set(self.0.store.count() as i64);
@@ -61,8 +62,12 @@ impl Exchange {
         let Some(slot) = line.slot else { return };
         let now = self.now();
         while let Some(outcome) = self.0.engine.take_embedding(slot) {
-            line.call.embedded(outcome.job.tag, embedded(&outcome), now);
+            let voices = embedded(&outcome);
+            self.watch_binding(line, outcome.job.tag, &voices);
+            line.call.suspect(self.guard().suspects(line));
+            line.call.embedded(outcome.job.tag, voices, now);
         }
+        line.call.suspect(self.guard().suspects(line));
         if let Some(progress) = self.0.engine.progress(slot) {
             line.codec = codec(line, &progress).or(line.codec);
             if progress.faulted {

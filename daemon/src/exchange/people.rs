@@ -140,6 +140,9 @@ impl Exchange {
         let now = self.now();
         let mut floor = self.floor();
         let standing = self.standing(speaker);
+        if !matches!(standing, Standing::Enrolled(_)) {
+            self.guard().forget(speaker);
+        }
         for line in floor.of_speaker(speaker).filter(|line| Some(line.id.as_str()) != except) {
             line.call.set_standing(standing.clone(), now);
             self.carry_out(line);

@@ -162,7 +162,9 @@ impl Exchange {
                 let mut floor = self.floor();
                 let line = floor.of_dialog(dialog)?;
                 let Way::Answered { session, .. } = &mut line.way else { return None };
+                let before = session.caller_aor().cloned();
                 let refused = session.answered(&self.0.engine, &body.bytes).is_err();
+                self.changed(line, before.as_ref(), None);
                 refused.then_some(SipCommand::Bye(dialog))
             }
             Event::Cancelled { dialog } | Event::Ended { dialog, .. } => {
@@ -283,9 +285,10 @@ impl Exchange {
         let Some(line) = floor.of_dialog(dialog) else { return Reply::new(481) };
         let arrival = self.arrival(request, flow, &line.peer);
         let Way::Answered { session, .. } = &mut line.way else { return Reply::new(481) };
+        let before = session.caller_aor().cloned();
         match session.change(&self.0.engine, &arrival) {
             Ok(answer) => {
-                let headers = self.changed(line);
+                let headers = self.changed(line, before.as_ref(), Some(request));
                 Reply { headers, ..Reply::new(200).body("application/sdp", answer) }
             }
             Err(failure) => failure.reply(),
@@ -299,9 +302,11 @@ impl Exchange {
         let peer = line.peer.clone();
         let arrival = self.arrival(request, flow, &peer);
         let Way::Answered { session, .. } = &mut line.way else { return Reply::new(481) };
+        let before = session.caller_aor().cloned();
         match session.update(&self.0.engine, &arrival) {
             Ok(answer) => {
-                let reply = Reply { headers: self.changed(line), ..Reply::new(200) };
+                let headers = self.changed(line, before.as_ref(), Some(request));
+                let reply = Reply { headers, ..Reply::new(200) };
                 match answer {
                     Some(answer) => reply.body("application/sdp", answer),
                     None => reply,
@@ -311,15 +316,44 @@ impl Exchange {
         }
     }
 
-    /// What follows from a changed session; gives the headers of the answer.
-    fn changed(&self, line: &mut Line) -> Vec<Header> {
+    /// What follows from a changed session, whose caller had the address `before`; gives the headers of the answer.
+    fn changed(
+        &self,
+        line: &mut Line,
+        before: Option<&Pii<String>>,
+        request: Option<&Request>,
+    ) -> Vec<Header> {
         line.learn();
+        self.claim_anew(line, before, request);
         if let Way::Answered { session, .. } = &line.way {
             line.call.set_obstacle(session.obstacle(), self.now());
         }
         self.hear(line);
         self.carry_out(line);
         self.0.reception.headers(&line.peer, &line.verdict())
+    }
+
+    /// Lets the claim follow the metadata: somebody else who calls has a claim of their own or none, and the same caller
+    /// may have got another name. What came from elsewhere, from the socket or a header, stays for the same caller.
+    fn claim_anew(&self, line: &mut Line, before: Option<&Pii<String>>, request: Option<&Request>) {
+        let Way::Answered { session, .. } = &mut line.way else { return };
+        let (replaced, aor) = (session.take_replaced(), session.caller_aor().cloned());
+        if replaced {
+            // From and P-Asserted-Identity of the dialog tell of its beginning.
+            let header = self.0.reception.style(&line.peer).prefix.speaker();
+            let named = request.and_then(|request| Some((header.as_str(), request.headers.get(&header)?)));
+            let claim = self.claim_by(aor.as_ref(), &line.peer, named.as_slice());
+            line.call.replace_caller(claim, self.now());
+        } else if aor.as_ref() != before
+            && let Some(request) = request
+        {
+            let was = self.claim(before, &line.peer, request).map(|(speaker, _)| speaker);
+            if was.as_ref() == line.call.speaker()
+                && let Some((speaker, standing)) = self.claim(aor.as_ref(), &line.peer, request)
+            {
+                line.call.claim(speaker, standing, self.now());
+            }
+        }
     }
 
     fn ended(&self, dialog: DialogId) {
@@ -351,10 +385,20 @@ impl Exchange {
         peer: &Peer,
         request: &Request,
     ) -> Option<(SpeakerId, Standing)> {
+        let headers = request.headers.iter().map(|header| (header.name(), header.value()));
+        self.claim_by(caller_aor, peer, &headers.collect::<Vec<_>>())
+    }
+
+    /// The same, by these headers.
+    fn claim_by(
+        &self,
+        caller_aor: Option<&Pii<String>>,
+        peer: &Peer,
+        headers: &[(&str, &str)],
+    ) -> Option<(SpeakerId, Standing)> {
         let speaker_header = self.0.reception.style(peer).prefix.speaker();
         let believed = |name: &str| peer.may_claim || !name.eq_ignore_ascii_case(&speaker_header);
-        let headers = request.headers.iter().map(|header| (header.name(), header.value()));
-        let headers: Vec<(&str, &str)> = headers.filter(|(name, _)| believed(name)).collect();
+        let headers: Vec<_> = headers.iter().copied().filter(|(name, _)| believed(name)).collect();
         let inputs = IdentityInputs { speaker_header: &speaker_header, headers: &headers, caller_aor };
         let speaker = speaker_id(&self.0.config.identity.rules, &inputs)?;
         let standing = self.standing(&speaker);

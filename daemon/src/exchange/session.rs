@@ -7,7 +7,7 @@ use crate::pii::Pii;
 use crate::sip::agent::Reply;
 use crate::sip::message::Request;
 use crate::sip::offer_answer::{KeySeed, Leg, MediaPlan, Negotiation, Refusal, SrtpRule, Told};
-use crate::sip::siprec::{Bodies, CallerChoice, CallerRule, choose_caller};
+use crate::sip::siprec::{Bodies, CallerChoice, CallerRule, Succession, choose_caller};
 use crate::verdict::Reason;
 use crate::wire::multipart::MultipartError;
 use crate::wire::rs_metadata::Recording;
@@ -109,7 +109,15 @@ pub(super) struct Session {
     told: Told,
     streams: Vec<Stream>,
     recording: Option<Recording>,
+    /// The peer's rule.
+    rule: CallerRule,
+    /// What was agreed on last.
+    plans: Vec<MediaPlan>,
     caller: Result<CallerChoice, Reason>,
+    /// The caller who was known last: when nobody knows who calls now, it may be they again, and not just anybody.
+    known: Option<CallerChoice>,
+    /// Whether somebody else has become the caller since it was asked.
+    replaced: bool,
     /// Whether the caller's line offers a codec that we decode.
     decodable: bool,
     /// The codec of a caller's line that offers none.
@@ -140,7 +148,11 @@ impl Session {
             told: Told::new(session_id(), seed),
             streams: Vec::new(),
             recording: None,
+            rule: arrival.peer.caller.clone(),
+            plans: Vec::new(),
             caller: Err(Reason::CallerUnknown),
+            known: None,
+            replaced: false,
             decodable: true,
             foreign: None,
             peer: arrival.from,
@@ -172,14 +184,14 @@ impl Session {
             self.peer = arrival.from;
             return self.negotiate(engine, &bodies, arrival).map(Some);
         }
-        self.learn(bodies.metadata.and_then(metadata));
+        self.learn(engine, bodies.metadata.and_then(metadata))?;
         Ok(None)
     }
 
     /// Applies the answer to an offer of ours, which came with the ACK.
     pub(super) fn answered(&mut self, engine: &Engine, sdp: &[u8]) -> Result<(), Failure> {
         let plans = self.told.accept(&Description::parse(sdp)?, self.srtp)?;
-        self.apply(engine, &plans, &CallerRule::Auto)
+        self.apply(engine, plans)
     }
 
     /// The slot of the call.
@@ -203,9 +215,14 @@ impl Session {
         self.foreign
     }
 
-    /// Address of the caller in the metadata.
+    /// Address of the caller in the metadata; that of the last one known where nobody knows who calls now.
     pub(super) fn caller_aor(&self) -> Option<&Pii<String>> {
-        self.caller.as_ref().ok()?.aor.as_ref()
+        self.known.as_ref()?.aor.as_ref()
+    }
+
+    /// Whether somebody else has become the caller since this was asked.
+    pub(super) fn take_replaced(&mut self) -> bool {
+        std::mem::take(&mut self.replaced)
     }
 
     /// Metadata of a recording session.
@@ -221,18 +238,29 @@ impl Session {
     ) -> Result<String, Failure> {
         let local = arrival.local;
         let newer = bodies.metadata.and_then(metadata);
-        let Some(sdp) = bodies.sdp else { return self.offer(engine, arrival) };
+        let Some(sdp) = bodies.sdp else {
+            let offer = self.offer(engine, arrival)?;
+            self.learn(engine, newer)?;
+            return Ok(offer);
+        };
         let offer = Description::parse(sdp)?;
         let negotiation = Negotiation::new(&offer, self.leg, self.srtp)?;
         let ports = negotiation.accepted().iter().map(|&m_line| self.port(engine, m_line, local));
         let ports: Vec<u16> = ports.collect::<Result<_, _>>()?;
-        self.learn(newer);
+        self.note(newer);
         let answer = negotiation.answer(arrival.advertised, &ports, &mut self.told);
-        self.apply(engine, &answer.plans, &arrival.peer.caller)?;
+        self.apply(engine, answer.plans)?;
         Ok(answer.sdp)
     }
 
-    fn learn(&mut self, newer: Option<Recording>) {
+    /// Takes over what metadata without a description says, and who calls by it (RFC 7866 section 9).
+    fn learn(&mut self, engine: &Engine, newer: Option<Recording>) -> Result<(), Failure> {
+        let is_new = newer.is_some() && self.leg == Leg::Siprec;
+        self.note(newer);
+        if is_new { self.choose(engine) } else { Ok(()) }
+    }
+
+    fn note(&mut self, newer: Option<Recording>) {
         match (&mut self.recording, newer) {
             (Some(recording), Some(newer)) => recording.update(newer),
             (none @ None, newer) => *none = newer,
@@ -260,23 +288,56 @@ impl Session {
     }
 
     /// Tells the engine what was agreed, and whose streams they are.
-    fn apply(&mut self, engine: &Engine, plans: &[MediaPlan], rule: &CallerRule) -> Result<(), Failure> {
-        self.caller = match self.leg {
-            Leg::Plain => plain_caller(plans, self.caller.as_ref().ok()),
-            Leg::Siprec => choose_caller(rule, plans, self.recording.as_ref(), self.caller.as_ref().ok()),
-        };
-        let caller = self.caller.as_ref().ok().map(|choice| choice.m_line);
+    fn apply(&mut self, engine: &Engine, plans: Vec<MediaPlan>) -> Result<(), Failure> {
+        self.plans = plans;
+        self.choose(engine)?;
         for stream in &self.streams {
-            let plan = plans.iter().find(|plan| plan.m_line == stream.m_line);
-            if caller == Some(stream.m_line) {
-                self.decodable = plan.is_none_or(|plan| plan.codec.is_some());
-                self.foreign = plan.and_then(|plan| plan.foreign);
-            }
-            let role = if caller == Some(stream.m_line) { StreamRole::Caller } else { StreamRole::Other };
-            engine.set_role(stream.id, role)?;
+            let plan = self.plans.iter().find(|plan| plan.m_line == stream.m_line);
             engine.set_remote(stream.id, source(plan, self.peer))?;
         }
         Ok(())
+    }
+
+    /// Chooses the caller, and has the engine hear that stream.
+    fn choose(&mut self, engine: &Engine) -> Result<(), Failure> {
+        let (plans, known) = (&self.plans, self.known.as_ref());
+        let chosen = match self.leg {
+            Leg::Plain => plain_caller(plans, known),
+            Leg::Siprec => choose_caller(&self.rule, plans, self.recording.as_ref(), known),
+        };
+        self.caller = match chosen {
+            Ok(choice) => Ok(self.succeed(engine, choice)?),
+            Err(reason) => Err(reason),
+        };
+        let caller = self.caller.as_ref().ok().map(|choice| choice.m_line);
+        if let Some(plan) = self.plans.iter().find(|plan| Some(plan.m_line) == caller) {
+            (self.decodable, self.foreign) = (plan.codec.is_some(), plan.foreign);
+        }
+        for stream in &self.streams {
+            let role = if caller == Some(stream.m_line) { StreamRole::Caller } else { StreamRole::Other };
+            engine.set_role(stream.id, role)?;
+        }
+        Ok(())
+    }
+
+    /// The caller who is known from now on. Of somebody else nothing is heard until their claim is known, and what was
+    /// heard before is forgotten.
+    fn succeed(&mut self, engine: &Engine, choice: CallerChoice) -> Result<CallerChoice, Failure> {
+        let choice = match &self.known {
+            Some(before) if before.followed_by(&choice) == Succession::Replaced => {
+                engine.set_analysed(self.slot, false)?;
+                self.replaced = true;
+                choice
+            }
+            Some(before) => CallerChoice {
+                participant: choice.participant.or_else(|| before.participant.clone()),
+                aor: choice.aor.or_else(|| before.aor.clone()),
+                ..choice
+            },
+            None => choice,
+        };
+        self.known = Some(choice.clone());
+        Ok(choice)
     }
 }
 

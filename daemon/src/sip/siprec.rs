@@ -3,11 +3,12 @@
 //! Nothing in the SDP says who called: labels and the order of lines mean something else in every make. What
 //! may be believed, in this order: the administrator's rule for the peer; a vendor's flag (`callingParty`,
 //! Oracle); the From header of the recorded call (`callData`, Sonus); who was the caller so far; and the
-//! convention that the first participant called. The line then follows from participant, stream and label.
+//! convention that the first participant called. The line then follows from participant, stream and label. Who
+//! comes to a caller's line when the caller has left succeeds them.
 //! Where the chain breaks the call is not scored, for the wrong guess would judge the agent.
 
 use crate::call::identity::speaker_of_address;
-use crate::pii::Pii;
+use crate::pii::{Pii, SpeakerId};
 use crate::sip::offer_answer::MediaPlan;
 use crate::verdict::Reason;
 use crate::wire::multipart::{self, MultipartError};
@@ -117,6 +118,8 @@ pub enum ChosenBy {
     FromHeader,
     /// The caller so far.
     Earlier,
+    /// Who has the line of the caller so far, who left.
+    Successor,
     /// The first participant of the metadata.
     FirstParticipant,
 }
@@ -132,6 +135,29 @@ pub struct CallerChoice {
     pub aor: Option<Pii<String>>,
     /// Why this one.
     pub by: ChosenBy,
+}
+
+/// What a later choice means for the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Succession {
+    /// The same person calls.
+    Same,
+    /// Somebody else does: nothing that was heard or claimed before holds.
+    Replaced,
+}
+
+impl CallerChoice {
+    /// Whether `next` is the same person: one with the same user part, or the same id where one of them has no name.
+    pub fn followed_by(&self, next: &Self) -> Succession {
+        let is_same = match (user(self.aor.as_ref()), user(next.aor.as_ref())) {
+            (Some(before), Some(after)) => before == after,
+            _ => match (&self.participant, &next.participant) {
+                (Some(before), Some(after)) => before == after,
+                _ => self.m_line == next.m_line,
+            },
+        };
+        if is_same { Succession::Same } else { Succession::Replaced }
+    }
 }
 
 /// Chooses the caller's line among the accepted `lines`.
@@ -174,15 +200,16 @@ impl<'a> Scene<'a> {
         let sender = self.senders(line).next();
         // Without an association the line is known and the participant is not: the conventions still name
         // one.
-        let participant = sender.or_else(|| self.caller(earlier).ok().map(|(participant, _)| participant));
+        let participant =
+            sender.or_else(|| self.caller(earlier, false).ok().map(|(participant, _)| participant));
         Ok(choice(line.m_line, participant, ChosenBy::PeerRule))
     }
 
     fn by_metadata(self, earlier: Option<&CallerChoice>, swapped: bool) -> Result<CallerChoice, Reason> {
-        if self.recording.participants.iter().all(|participant| participant.sends.is_none()) {
+        if self.present().all(|participant| participant.sends.is_none()) {
             return self.without_associations(earlier);
         }
-        let (caller, by) = self.caller(earlier)?;
+        let (caller, by) = self.caller(earlier, swapped)?;
         let sender = if swapped { self.other_sender(caller)? } else { caller };
         let Some(line) = self.line_of(sender) else { return self.as_before(caller, earlier) };
         self.refuse_mixed(line)?;
@@ -212,10 +239,18 @@ impl<'a> Scene<'a> {
         Ok(choice(line.m_line, Some(caller), ChosenBy::Earlier))
     }
 
+    /// The participants who have not left.
+    fn present(self) -> impl Iterator<Item = &'a Participant> {
+        self.recording.participants.iter().filter(|participant| participant.left != Some(true))
+    }
+
     /// Who called.
-    fn caller(self, earlier: Option<&CallerChoice>) -> Result<(&'a Participant, ChosenBy), Reason> {
-        let all = &self.recording.participants;
-        let mut flagged = all.iter().filter(|participant| participant.calling == Some(true));
+    fn caller(
+        self,
+        earlier: Option<&CallerChoice>,
+        swapped: bool,
+    ) -> Result<(&'a Participant, ChosenBy), Reason> {
+        let mut flagged = self.present().filter(|participant| participant.calling == Some(true));
         if let Some(first) = flagged.next() {
             // Two that both called contradict each other.
             return if flagged.next().is_none() {
@@ -230,23 +265,32 @@ impl<'a> Scene<'a> {
         if let Some(earlier) =
             earlier.filter(|earlier| earlier.participant.is_some() || earlier.aor.is_some())
         {
-            // After a transfer the first participant may be the agent, so a caller who is gone has no
-            // successor.
-            let same = all.iter().find(|participant| is_same(participant, earlier));
-            return same.map(|same| (same, ChosenBy::Earlier)).ok_or(Reason::CallerUnknown);
+            let same = self.present().find(|participant| is_same(participant, earlier));
+            let successor = || Some((self.successor(earlier, swapped)?, ChosenBy::Successor));
+            return same
+                .map(|same| (same, ChosenBy::Earlier))
+                .or_else(successor)
+                .ok_or(Reason::CallerUnknown);
         }
-        let first = all.first().filter(|first| first.calling != Some(false));
+        let first = self.present().next().filter(|first| first.calling != Some(false));
         first.map(|first| (first, ChosenBy::FirstParticipant)).ok_or(Reason::CallerUnknown)
+    }
+
+    /// Who succeeds a caller who has left: nobody by order, since after a transfer the first participant may be the agent,
+    /// but who alone sends where the metadata had the caller send, while somebody else sends elsewhere.
+    fn successor(self, earlier: &CallerChoice, swapped: bool) -> Option<&'a Participant> {
+        let mut lines = self.lines.iter().filter(|line| (line.m_line == earlier.m_line) != swapped);
+        let line = lines.next().filter(|line| self.somebody_sends_elsewhere(line))?;
+        let mut senders = self.senders(line);
+        let sender = senders.next()?;
+        (lines.next().is_none() && senders.next().is_none()).then_some(sender)
     }
 
     /// The one participant whose user part is that of the recorded call's From header.
     fn named_in_from_header(self) -> Option<&'a Participant> {
         let from = speaker_of_address(self.recording.from_header.as_ref()?.reveal(), false)?;
-        let is_named = |participant: &&Participant| {
-            let aor = participant.aor.as_ref().and_then(|aor| speaker_of_address(aor.reveal(), false));
-            aor.as_ref() == Some(&from)
-        };
-        let mut named = self.recording.participants.iter().filter(is_named);
+        let is_named = |participant: &&Participant| user(participant.aor.as_ref()).as_ref() == Some(&from);
+        let mut named = self.present().filter(is_named);
         let first = named.next()?;
         named.next().is_none().then_some(first)
     }
@@ -254,7 +298,7 @@ impl<'a> Scene<'a> {
     /// The one participant with a line besides the caller.
     fn other_sender(self, caller: &Participant) -> Result<&'a Participant, Reason> {
         let is_other = |other: &&Participant| !std::ptr::eq(*other, caller) && self.line_of(other).is_some();
-        let mut others = self.recording.participants.iter().filter(is_other);
+        let mut others = self.present().filter(is_other);
         let first = others.next().ok_or(Reason::CallerUnknown)?;
         if others.next().is_none() { Ok(first) } else { Err(Reason::CallerUnknown) }
     }
@@ -275,7 +319,7 @@ impl<'a> Scene<'a> {
 
     /// The participants who send on a line.
     fn senders(self, line: &'a MediaPlan) -> impl Iterator<Item = &'a Participant> {
-        self.recording.participants.iter().filter(move |participant| self.sends_on(participant, line))
+        self.present().filter(move |participant| self.sends_on(participant, line))
     }
 
     fn sends_on(self, participant: &Participant, line: &MediaPlan) -> bool {
@@ -289,7 +333,7 @@ impl<'a> Scene<'a> {
             participant.sends.as_ref().is_some_and(|sends| !sends.is_empty())
                 && !self.sends_on(participant, line)
         };
-        self.recording.participants.iter().any(elsewhere)
+        self.present().any(elsewhere)
     }
 
     fn has_line(self, earlier: &CallerChoice) -> bool {
@@ -299,7 +343,7 @@ impl<'a> Scene<'a> {
     /// Refuses a line that the metadata says is shared.
     fn refuse_mixed(self, line: &MediaPlan) -> Result<(), Reason> {
         let is_mixed = self.recording.streams.iter().any(|stream| stream.mixed && stream.label == line.label);
-        let is_shared = self.recording.participants.iter().filter(|it| self.sends_on(it, line)).count() > 1;
+        let is_shared = self.senders(line).count() > 1;
         if is_mixed || is_shared { Err(Reason::MixedStream) } else { Ok(()) }
     }
 }
@@ -313,11 +357,17 @@ fn choice(m_line: usize, participant: Option<&Participant>, by: ChosenBy) -> Cal
     }
 }
 
+/// The user part of an address, unless it is missing or withheld.
+fn user(aor: Option<&Pii<String>>) -> Option<SpeakerId> {
+    speaker_of_address(aor?.reveal(), false)
+}
+
 /// Whether a participant is the caller of an earlier choice: by id, or by address where a client makes new
 /// ids each time.
 fn is_same(participant: &Participant, earlier: &CallerChoice) -> bool {
     let same_id = earlier.participant.as_ref().is_some_and(|id| *id == participant.id);
-    same_id || earlier.aor.is_some() && earlier.aor == participant.aor
+    let name = user(earlier.aor.as_ref());
+    same_id || name.is_some() && name == user(participant.aor.as_ref())
 }
 
 #[cfg(test)]

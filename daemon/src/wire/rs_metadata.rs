@@ -72,6 +72,8 @@ pub struct Participant {
     pub sends: Option<Vec<String>>,
     /// Whether it called (`callingParty`, Oracle), where the document says.
     pub calling: Option<bool>,
+    /// Whether it has left the recorded session, where the document says.
+    pub left: Option<bool>,
 }
 
 /// A stream of the recorded call.
@@ -153,6 +155,12 @@ impl Recording {
         match local_name(node).as_str() {
             "datamode" => self.partial = text(node).eq_ignore_ascii_case("partial"),
             "participant" => self.participant(&id(node, &["participant_id", "id"])).take(participant(node)),
+            "participantsessionassoc" => {
+                let left = Some(children(node, "disassociate-time").next().is_some());
+                let participant = self.participant(&id(node, &["participant_id", "participant", "id"]));
+                // Who has left one session and not another has not left.
+                participant.left = if participant.left == Some(false) { participant.left } else { left };
+            }
             "stream" => self.streams.push(stream(node)),
             "sipsessionid" => add_new(&mut self.sip_session_ids, some_text(node)),
             "callid" | "x-orig-call-id" | "ucid" | "avayaucid" | "genesysuuid" => {
@@ -186,6 +194,7 @@ impl Participant {
         self.name = newer.name.or_else(|| self.name.take());
         self.calling = newer.calling.or(self.calling);
         self.sends = newer.sends.or_else(|| self.sends.take());
+        self.left = newer.left.or(self.left);
     }
 }
 
@@ -244,6 +253,7 @@ fn participant(node: Node<'_, '_>) -> Participant {
         name: name.map(Pii::new),
         sends: sends(node),
         calling,
+        left: None,
     }
 }
 

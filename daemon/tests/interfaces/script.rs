@@ -44,7 +44,7 @@ impl Script {
     pub(crate) fn publish(&self, kind: &str, id: &str) {
         let call = self.calls.lock().unwrap().get(id).cloned();
         let time = "2026-11-23T22:00:00Z".to_owned();
-        self.hub.publish(Event { id: 0, kind: kind.to_owned(), time, call, speaker: None });
+        self.hub.publish(Event { id: 0, kind: kind.to_owned(), time, call, speaker: None, warning: None });
     }
 
     /// A call of this id begins.
@@ -158,6 +158,7 @@ impl Desk for Script {
             calibration: "shipped".into(),
             listeners: vec!["udp:127.0.0.1:5060".into()],
             tap: Vec::new(),
+            warnings: Vec::new(),
             health: "ready".into(),
         }))
     }

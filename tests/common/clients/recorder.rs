@@ -1,5 +1,6 @@
 //! A session recording client (RFC 7866): forks both parties of a call to vouchd, each as its own stream.
 
+use super::recording::{METADATA_PART, described, metadata, multipart, sdp, secured, session_offer};
 use super::relay::Relay;
 use super::wire::Wire;
 use crate::line::{Faults, talk, talk_secured};
@@ -17,6 +18,19 @@ pub struct Session<'a> {
     pub agent: &'a [u8],
     /// Faults of both lines.
     pub faults: Faults,
+}
+
+/// A recording session in progress: where its audio comes from and goes to.
+#[derive(Debug)]
+pub struct Placed {
+    /// Sockets of the caller's and of the agent's stream.
+    pub media: [UdpSocket; 2],
+    /// Where vouchd wants both.
+    pub targets: [SocketAddr; 2],
+    /// Ports of the sockets.
+    pub ports: [u16; 2],
+    /// The final response to the INVITE.
+    pub answer: String,
 }
 
 /// A recording client on loopback.
@@ -69,7 +83,7 @@ impl Recorder {
     /// # Panics
     /// When vouchd does not answer, or refuses.
     pub fn run(&mut self, session: &Session<'_>) -> String {
-        let (media, answer, targets) = self.place(session);
+        let Placed { media, targets, answer, .. } = self.begin(session.speaker);
         std::thread::scope(|parties| {
             parties.spawn(|| talk(&media[0], targets[0], session.caller, session.faults, 0xCA11));
             parties.spawn(|| talk(&media[1], targets[1], session.agent, session.faults, 0xA6E7));
@@ -78,13 +92,55 @@ impl Recorder {
         answer
     }
 
+    /// Places the session of a caller who says nothing yet.
+    ///
+    /// # Panics
+    /// As [`Recorder::run`].
+    pub fn begin(&mut self, speaker: &str) -> Placed {
+        let media = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").expect("loopback has ports"));
+        let ports = [0, 1].map(|index: usize| media[index].local_addr().expect("bound above").port());
+        let answer = self.invite(speaker, ports);
+        assert!(answer.starts_with("SIP/2.0 200 "), "the session was refused: {answer}");
+        let targets = self.targets(&answer);
+        Placed { media, targets, ports, answer }
+    }
+
+    /// Says by UPDATE, with metadata alone, that `speaker` calls as `participant`; gives the final response.
+    ///
+    /// # Panics
+    /// When vouchd does not answer.
+    pub fn update_metadata(&mut self, participant: &str, speaker: &str) -> String {
+        self.number += 1;
+        let headers =
+            "Content-Type: application/rs-metadata+xml\r\nContent-Disposition: recording-session\r\n";
+        let body = self.metadata(participant, speaker);
+        self.send(self.number, "UPDATE", headers, &body);
+        self.final_response("UPDATE")
+    }
+
+    /// Says the same by a re-INVITE with metadata and without an offer, and answers vouchd's offer in the ACK.
+    ///
+    /// # Panics
+    /// When vouchd does not answer, or refuses.
+    pub fn reinvite_without_offer(&mut self, participant: &str, speaker: &str, placed: &Placed) -> String {
+        self.number += 1;
+        let body = multipart(&[(METADATA_PART, &self.metadata(participant, speaker))]);
+        let headers = "Require: siprec\r\nContent-Type: multipart/mixed;boundary=part\r\n";
+        self.send(self.number, "INVITE", headers, &body);
+        let offer = self.final_response("INVITE");
+        assert!(offer.starts_with("SIP/2.0 200 ") && offer.contains("m=audio "), "no offer: {offer}");
+        let answer = sdp(placed.ports, "sendonly");
+        self.send(self.number, "ACK", "Content-Type: application/sdp\r\n", &answer);
+        offer
+    }
+
     /// As [`Recorder::run`] over perfect lines, with SRTP: `offered` are the keys in the SDP, `used` those of the packets.
     ///
     /// # Panics
     /// As [`Recorder::run`].
     pub fn run_secured(&mut self, session: &Session<'_>, offered: [Srtp; 2], used: &[Srtp; 2]) -> String {
         self.keys = Some(offered);
-        let (media, answer, targets) = self.place(session);
+        let Placed { media, targets, answer, .. } = self.begin(session.speaker);
         std::thread::scope(|parties| {
             parties.spawn(|| talk_secured(&media[0], targets[0], session.caller, &used[0], 0xCA11));
             parties.spawn(|| talk_secured(&media[1], targets[1], session.agent, &used[1], 0xA6E7));
@@ -93,16 +149,28 @@ impl Recorder {
         answer
     }
 
+    /// As [`Recorder::run_secured`], but after the first `before` bytes of the caller's voice a re-INVITE brings other keys.
+    ///
+    /// # Panics
+    /// As [`Recorder::run`], and when the change is refused.
+    pub fn run_with_new_keys(&mut self, session: &Session<'_>, before: usize, [first, then]: [[Srtp; 2]; 2]) {
+        self.keys = Some(first.clone());
+        let Placed { media, targets: [caller, _], ports, .. } = self.begin(session.speaker);
+        let (begun, rest) = session.caller.split_at(before);
+        talk_secured(&media[0], caller, begun, &first[0], 0xCA11);
+        self.keys = Some(then.clone());
+        self.reinvite(session.speaker, ports, "sendonly");
+        talk_secured(&media[0], caller, rest, &then[0], 0xCA11);
+        self.hang_up();
+    }
+
     /// As [`Recorder::run`], but with a hold after the first `talk` bytes of the caller's voice: the session goes
     /// inactive, `music` arrives on the caller's stream all the same, then the session resumes.
     ///
     /// # Panics
     /// As [`Recorder::run`], and when hold or resume is refused.
     pub fn run_with_hold(&mut self, session: &Session<'_>, before: usize, music: &[u8]) {
-        let media = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").expect("loopback has ports"));
-        let ports = [0, 1].map(|index: usize| media[index].local_addr().expect("bound above").port());
-        let answer = self.invite(session.speaker, ports);
-        let [caller, _] = self.targets(&answer);
+        let Placed { media, targets: [caller, _], ports, .. } = self.begin(session.speaker);
         let (first, second) = session.caller.split_at(before);
         talk(&media[0], caller, first, session.faults, 0xCA11);
         let held = self.reinvite(session.speaker, ports, "inactive");
@@ -120,8 +188,8 @@ impl Recorder {
     /// When vouchd or the relay refuses.
     pub fn record(&mut self, relay: &Relay, speaker: &str, call_id: &str) {
         let fork = relay.fork(call_id);
-        let metadata = metadata(speaker, call_id, [&fork.caller, &fork.callee]);
-        let answer = self.open(&multipart(&fork.offer, &metadata));
+        let metadata = metadata(("p1", speaker), call_id, [&fork.caller, &fork.callee]);
+        let answer = self.open(&described(&fork.offer, &metadata));
         assert!(answer.starts_with("SIP/2.0 200 "), "the session was refused: {answer}");
         let (_, sdp) = answer.split_once("\r\n\r\n").expect("the session is answered with SDP");
         relay.send_to(&fork, sdp);
@@ -160,14 +228,23 @@ impl Recorder {
         }
     }
 
-    /// Sends an INVITE and gives its final response; requests of vouchd that come meanwhile are accepted.
+    fn metadata(&self, participant: &str, speaker: &str) -> String {
+        metadata((participant, speaker), &format!("orig-{}", self.call_id), ["1", "2"])
+    }
+
+    /// Sends an INVITE and gives its final response.
     fn offer(&mut self, body: &str) -> String {
         self.number += 1;
         let headers = "Require: siprec\r\nContent-Type: multipart/mixed;boundary=part\r\n";
         self.send(self.number, "INVITE", headers, body);
-        let number = format!("{} INVITE", self.number);
+        self.final_response("INVITE")
+    }
+
+    /// The final response to the last request; requests of vouchd that come meanwhile are accepted.
+    fn final_response(&mut self, method: &str) -> String {
+        let number = format!("{} {method}", self.number);
         loop {
-            let message = self.receive().expect("vouchd answers the INVITE");
+            let message = self.receive().expect("vouchd answers a request");
             if !message.starts_with("SIP/2.0 ") {
                 self.accept(&message);
                 self.received.push(message);
@@ -175,16 +252,6 @@ impl Recorder {
                 return message;
             }
         }
-    }
-
-    /// Sends the INVITE from two sockets; those, the final response, and where vouchd wants the audio.
-    fn place(&mut self, session: &Session<'_>) -> ([UdpSocket; 2], String, [SocketAddr; 2]) {
-        let media = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").expect("loopback has ports"));
-        let ports = [0, 1].map(|index: usize| media[index].local_addr().expect("bound above").port());
-        let answer = self.invite(session.speaker, ports);
-        assert!(answer.starts_with("SIP/2.0 200 "), "the session was refused: {answer}");
-        let targets = self.targets(&answer);
-        (media, answer, targets)
     }
 
     fn targets(&self, answer: &str) -> [SocketAddr; 2] {
@@ -254,56 +321,4 @@ pub fn accepted(request: &str) -> String {
         |line: &&str| ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name));
     let headers: Vec<&str> = request.lines().filter(copied).collect();
     format!("SIP/2.0 200 OK\r\n{}\r\nContent-Length: 0\r\n\r\n", headers.join("\r\n"))
-}
-
-/// What a recording session offers, as a multipart body with the boundary `part`: SDP with the caller's stream from
-/// the first port and the agent's from the second, and metadata that says so.
-pub fn session_offer(speaker: &str, ports: [u16; 2], (call_id, direction): (&str, &str)) -> String {
-    let metadata = metadata(speaker, &format!("orig-{call_id}"), ["1", "2"]);
-    multipart(&sdp(ports, direction), &metadata)
-}
-
-fn multipart(sdp: &str, metadata: &str) -> String {
-    format!(
-        "--part\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n\
-         --part\r\nContent-Type: application/rs-metadata+xml\r\nContent-Disposition: recording-session\r\n\r\n\
-         {metadata}\r\n--part--\r\n"
-    )
-}
-
-/// The same offer with both streams secured, a suite that nobody has before each key.
-fn secured(body: &str, keys: &[Srtp; 2]) -> String {
-    let with_key = |body: String, (key, label): (&Srtp, u32)| {
-        let line = format!("a=label:{label}\r\n");
-        let crypto = format!("a=crypto:9 F8_128_HMAC_SHA1_80 inline:AAAA\r\na=crypto:{}\r\n", key.offer());
-        body.replace(&line, &format!("{line}{crypto}"))
-    };
-    keys.iter().zip(1..).fold(body.replace("RTP/AVP", "RTP/SAVP"), with_key)
-}
-
-fn sdp(ports: [u16; 2], direction: &str) -> String {
-    let media = |(port, label): (u16, u32)| {
-        format!(
-            "m=audio {port} RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
-             a=rtpmap:101 telephone-event/8000\r\na={direction}\r\na=label:{label}\r\n"
-        )
-    };
-    let head = "v=0\r\no=src 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n";
-    format!("{head}{}{}", media((ports[0], 1)), media((ports[1], 2)))
-}
-
-/// Metadata of the recorded call `call_id`, with the labels of the caller's and the agent's streams.
-fn metadata(speaker: &str, call_id: &str, [caller, agent]: [&str; 2]) -> String {
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
-         <recording xmlns=\"urn:ietf:params:xml:ns:recording:1\"><datamode>complete</datamode>\
-         <session session_id=\"s1\"><sipSessionID>{call_id}</sipSessionID></session>\
-         <participant participant_id=\"p1\"><nameID aor=\"sip:{speaker}@caller.test\"/></participant>\
-         <participant participant_id=\"p2\"><nameID aor=\"sip:agent@pbx.test\"/></participant>\
-         <stream stream_id=\"t1\" session_id=\"s1\"><label>{caller}</label></stream>\
-         <stream stream_id=\"t2\" session_id=\"s1\"><label>{agent}</label></stream>\
-         <participantstreamassoc participant_id=\"p1\"><send>t1</send><recv>t2</recv></participantstreamassoc>\
-         <participantstreamassoc participant_id=\"p2\"><send>t2</send><recv>t1</recv></participantstreamassoc>\
-         </recording>"
-    )
 }

@@ -210,14 +210,103 @@ fn hold_and_transfer_do_not_change_who_called() {
         Ok((0, "sip:ann@gw", ChosenBy::Earlier)),
         "known by the address"
     );
-    let gone = new_ids.replace("sip:ann@gw", "sip:dave@pbx");
-    assert_eq!(
-        outcome(&choose(&gone, earlier)),
-        Err(Reason::CallerUnknown),
-        "nobody succeeds a caller who left"
-    );
     let without_line = choose_caller(&CallerRule::Auto, &[], Some(&metadata(&rfc("", ""))), earlier);
     assert_eq!(outcome(&without_line), Err(Reason::CallerUnknown));
+}
+
+/// The choice by `later` of those who called by `first`.
+fn then(rule: &CallerRule, first: &str, later: &str) -> [Result<CallerChoice, Reason>; 2] {
+    let labels = lines(&["1", "0"]);
+    let began = choose_caller(rule, &labels, Some(&metadata(first)), None);
+    let mut recording = metadata(first);
+    recording.update(metadata(later));
+    let then = choose_caller(rule, &labels, Some(&recording), began.as_ref().ok());
+    [began, then]
+}
+
+/// Says that participant `a` left, and that `who` came, who sends on the stream `sends`.
+fn replaced(who: &str, sends: &str) -> String {
+    format!(
+        "<recording><datamode>partial</datamode>\
+         <participantsessionassoc participant_id=\"a\" session_id=\"s\"><disassociate-time>x</disassociate-time></participantsessionassoc>\
+         <participant participant_id=\"c\"><nameID aor=\"{who}\"/></participant>\
+         <participantstreamassoc participant_id=\"c\"><send>{sends}</send></participantstreamassoc></recording>"
+    )
+}
+
+#[test]
+fn who_comes_to_the_line_of_a_caller_who_left_is_a_new_caller() {
+    let auto = CallerRule::Auto;
+    let [began, then_] = then(&auto, &rfc("s1", "s0"), &replaced("sip:dave@gw", "s1"));
+    assert_eq!(outcome(&then_), Ok((0, "sip:dave@gw", ChosenBy::Successor)));
+    assert_eq!(began.unwrap().followed_by(&then_.unwrap()), Succession::Replaced);
+
+    let [_, on_the_agents_line] = then(&auto, &rfc("s1", "s0"), &replaced("sip:dave@gw", "s0"));
+    assert_eq!(outcome(&on_the_agents_line), Err(Reason::CallerUnknown), "an agent more");
+    let gone = rfc("s1", "s0").replace("\"a\"", "\"x\"").replace("sip:ann@gw", "sip:dave@gw");
+    let alone = gone.replace("<send>s0</send>", "");
+    let [_, alone] = then(&auto, &rfc("s1", "s0"), &alone);
+    assert_eq!(outcome(&alone), Err(Reason::CallerUnknown), "the line may have become the agent's");
+    let [_, complete] = then(&auto, &rfc("s1", "s0"), &gone);
+    assert_eq!(
+        outcome(&complete),
+        Ok((0, "sip:dave@gw", ChosenBy::Successor)),
+        "a complete document says the same"
+    );
+}
+
+#[test]
+fn with_swapped_streams_the_successor_is_on_the_callers_line_of_the_metadata() {
+    let [began, then_] = then(&CallerRule::Swapped, &rfc("s1", "s0"), &replaced("sip:dave@gw", "s1"));
+    assert_eq!(outcome(&began), Ok((1, "sip:ann@gw", ChosenBy::FirstParticipant)));
+    assert_eq!(outcome(&then_), Ok((1, "sip:dave@gw", ChosenBy::Successor)));
+}
+
+#[test]
+fn a_rule_for_the_line_names_who_sends_on_it_now() {
+    let [began, then_] = then(&CallerRule::First, &rfc("s1", "s0"), &replaced("sip:dave@gw", "s1"));
+    assert_eq!(outcome(&began), Ok((0, "sip:ann@gw", ChosenBy::PeerRule)));
+    assert_eq!(outcome(&then_), Ok((0, "sip:dave@gw", ChosenBy::PeerRule)));
+    assert_eq!(began.unwrap().followed_by(&then_.unwrap()), Succession::Replaced);
+}
+
+#[test]
+fn agents_who_come_and_go_leave_the_caller_alone() {
+    let change = "<recording><datamode>partial</datamode>\
+         <participantsessionassoc participant_id=\"b\" session_id=\"s\"><disassociate-time>x</disassociate-time></participantsessionassoc>\
+         <participant participant_id=\"c\"><nameID aor=\"sip:carol@pbx\"/></participant>\
+         <participantstreamassoc participant_id=\"c\"><send>s0</send></participantstreamassoc></recording>";
+    for rule in [CallerRule::Auto, CallerRule::Swapped, CallerRule::First] {
+        let [began, then_] = then(&rule, &rfc("s1", "s0"), change);
+        let (began, then_) = (began.unwrap(), then_.unwrap());
+        assert_eq!(began.m_line, then_.m_line, "{rule}");
+        assert_eq!(began.followed_by(&then_), Succession::Same, "{rule}");
+    }
+}
+
+#[test]
+fn a_caller_is_the_same_by_name_or_by_id_where_a_name_is_missing() {
+    let choice = |id: &str, aor: &str| CallerChoice {
+        m_line: 0,
+        participant: (!id.is_empty()).then(|| id.to_owned()),
+        aor: (!aor.is_empty()).then(|| Pii::new(aor.to_owned())),
+        by: ChosenBy::Earlier,
+    };
+    for (before, after, same) in [
+        (("a", "sip:ann@gw"), ("a", "sip:ann@gw"), true),
+        (("a", "sip:ann@gw"), ("x", "sip:ann@10.0.0.1:5070"), true),
+        (("a", "sip:ann@gw"), ("a", "sip:dave@gw"), false),
+        (("a", "sip:ann@gw"), ("x", "sip:dave@gw"), false),
+        (("a", ""), ("a", "sip:ann@gw"), true),
+        (("a", "sip:ann@gw"), ("a", ""), true),
+        (("a", "sip:ann@gw"), ("x", ""), false),
+        (("a", "sip:anonymous@anonymous.invalid"), ("x", "sip:anonymous@anonymous.invalid"), false),
+        (("", ""), ("a", "sip:ann@gw"), true),
+        (("", ""), ("", ""), true),
+    ] {
+        let succession = choice(before.0, before.1).followed_by(&choice(after.0, after.1));
+        assert_eq!(succession == Succession::Same, same, "{before:?} {after:?}");
+    }
 }
 
 #[test]
@@ -328,6 +417,7 @@ fn any_recording() -> impl Strategy<Value = Recording> {
                 name: None,
                 sends,
                 calling,
+                left: None,
             })
             .collect(),
         streams: streams

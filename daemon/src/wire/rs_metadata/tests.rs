@@ -118,6 +118,27 @@ fn ended_associations_do_not_count() {
 }
 
 #[test]
+fn who_left_every_session_has_left_until_they_come_back() {
+    let assoc = |session: &str, left: bool| {
+        let end = if left { "<disassociate-time>x</disassociate-time>" } else { "" };
+        format!(
+            "<participantsessionassoc participant_id=\"P1\" session_id=\"{session}\">{end}</participantsessionassoc>"
+        )
+    };
+    let partial = |what: &str| format!("<recording><datamode>partial</datamode>{what}</recording>");
+    let mut recording = Recording::parse(COMPLETE.as_bytes()).unwrap();
+    let mut left_after = |what: &str| {
+        recording.update(Recording::parse(partial(what).as_bytes()).unwrap());
+        recording.participants[0].left
+    };
+    assert_eq!(left_after(&assoc("s1", true)), Some(true));
+    assert_eq!(left_after(&assoc("s2", false)), Some(false), "back in another session");
+    assert_eq!(left_after(&(assoc("s2", true) + &assoc("s3", false))), Some(false), "moved");
+    assert_eq!(left_after(&(assoc("s4", false) + &assoc("s3", true))), Some(false), "whatever the order");
+    assert_eq!(left_after(""), Some(false), "what is not named stays");
+}
+
+#[test]
 fn faults_are_named() {
     let many = format!("<recording>{}</recording>", "<a/>".repeat(5000));
     let prefixes: String = (0..9).map(|n| format!("<p{n}:a/>")).collect();

@@ -1,6 +1,6 @@
 //! The signalling of all calls: a recording client (RFC 7866) that places them one after the other from one socket.
 
-use common::clients::{accepted, header, session_offer};
+use crate::clients::{accepted, header, session_offer};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ const RESEND: Duration = Duration::from_millis(500);
 
 /// A recording client with many calls.
 #[derive(Debug)]
-pub(crate) struct Gateway {
+pub struct Gateway {
     socket: UdpSocket,
     server: SocketAddr,
     /// Call-ID of each call, and its To header as answered.
@@ -23,7 +23,10 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// A client of the vouchd on `port`.
-    pub(crate) fn new(port: u16) -> Self {
+    ///
+    /// # Panics
+    /// When loopback has no port.
+    pub fn new(port: u16) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has ports");
         let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Self { socket, server, calls: Vec::new(), pushed: HashMap::new() }
@@ -33,7 +36,7 @@ impl Gateway {
     ///
     /// # Panics
     /// When vouchd refuses it, with what it said.
-    pub(crate) fn place(&mut self, speaker: &str, port: u16) -> [SocketAddrV4; 2] {
+    pub fn place(&mut self, speaker: &str, port: u16) -> [SocketAddrV4; 2] {
         let call_id = format!("load-{}-{}", std::process::id(), self.calls.len());
         let body = session_offer(speaker, [port; 2], (&call_id, "sendonly"));
         let to = format!("<sip:recorder@{}>", self.server);
@@ -52,14 +55,17 @@ impl Gateway {
     }
 
     /// Takes what vouchd sends until `until`.
-    pub(crate) fn attend(&mut self, until: Instant) {
+    pub fn attend(&mut self, until: Instant) {
         while let Some(message) = self.receive(until) {
             self.take(&message);
         }
     }
 
     /// Ends all calls.
-    pub(crate) fn hang_up(&mut self) {
+    ///
+    /// # Panics
+    /// When vouchd does not answer.
+    pub fn hang_up(&mut self) {
         for (call_id, to) in std::mem::take(&mut self.calls) {
             let bye = self.request(("BYE", 2), (&call_id, &to), ("", ""));
             self.ask(&bye, &call_id, "2 BYE");
@@ -67,12 +73,15 @@ impl Gateway {
     }
 
     /// Call-ID of call `number`.
-    pub(crate) fn call_id(&self, number: usize) -> &str {
+    ///
+    /// # Panics
+    /// When there is no such call.
+    pub fn call_id(&self, number: usize) -> &str {
         &self.calls[number].0
     }
 
     /// The last status that vouchd pushed for a call.
-    pub(crate) fn pushed(&self, call_id: &str) -> Option<&str> {
+    pub fn pushed(&self, call_id: &str) -> Option<&str> {
         self.pushed.get(call_id).map(String::as_str)
     }
 

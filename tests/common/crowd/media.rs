@@ -21,18 +21,20 @@ const BATCH: usize = 256;
 
 /// One stream to be sent.
 #[derive(Debug)]
-pub(crate) struct Stream {
-    pub(crate) target: SocketAddrV4,
-    pub(crate) ssrc: u32,
+pub struct Stream {
+    /// Where to.
+    pub target: SocketAddrV4,
+    /// Its source.
+    pub ssrc: u32,
     /// Mu-law, said over and over.
-    pub(crate) talk: Arc<[u8]>,
+    pub talk: Arc<[u8]>,
     /// Byte at which it begins.
-    pub(crate) from: usize,
+    pub from: usize,
 }
 
 /// The sending thread; it stops, and gives the socket back, when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Media {
+pub struct Media {
     streams: Option<Sender<Stream>>,
     figures: Arc<Figures>,
     port: u16,
@@ -49,7 +51,10 @@ struct Figures {
 
 impl Media {
     /// Starts without streams.
-    pub(crate) fn start() -> Self {
+    ///
+    /// # Panics
+    /// When loopback has no port.
+    pub fn start() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has ports");
         let port = socket.local_addr().expect("a bound socket has an address").port();
         let (streams, new) = channel();
@@ -62,28 +67,34 @@ impl Media {
     }
 
     /// Port that all streams come from.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// Sends one more stream from now on.
-    pub(crate) fn add(&self, stream: Stream) {
+    ///
+    /// # Panics
+    /// When the media were stopped.
+    pub fn add(&self, stream: Stream) {
         let sender = self.streams.as_ref().expect("streams are only added before the stop");
         sender.send(stream).expect("the thread runs until it is told to stop");
     }
 
     /// Packets sent so far.
-    pub(crate) fn sent(&self) -> u64 {
+    pub fn sent(&self) -> u64 {
         self.figures.sent.load(Ordering::Relaxed)
     }
 
     /// Most that a batch was late since this was last asked, in ms.
-    pub(crate) fn take_latest_ms(&self) -> u64 {
+    pub fn take_latest_ms(&self) -> u64 {
         self.figures.latest_ms.swap(0, Ordering::Relaxed)
     }
 
     /// Stops all streams, and waits for that.
-    pub(crate) fn stop(&mut self) {
+    ///
+    /// # Panics
+    /// When the sending failed.
+    pub fn stop(&mut self) {
         self.streams = None;
         if let Some(thread) = self.thread.take() {
             thread.join().expect("the sending thread does not panic");
