@@ -12,6 +12,7 @@ mod five_callers_over_siprec;
 mod floods;
 mod g722_and_opus_against_an_enrollment_over_g711;
 mod garbage_and_strangers;
+mod hardware_phones_over_alsa;
 mod kamailio_in_front_of_a_pbx;
 mod nothing_acknowledged_is_lost;
 mod nothing_personal_is_logged;

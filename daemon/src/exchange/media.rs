@@ -5,6 +5,7 @@ use super::line::{Line, Way};
 use super::people::still_enrolled;
 use crate::ask::AskError;
 use crate::call::{Effect, EnrollmentStep, NewVoiceprint};
+use crate::capture::Captures;
 use crate::decision::{Heard, Voice, Voiceprint};
 use crate::engine::codec::{Codec, Foreign};
 use crate::engine::{CallSlot, EmbedJob, EmbedOutcome, Progress};
@@ -55,6 +56,7 @@ impl Exchange {
         floor.forget_old(self.now(), retention);
         drop(floor);
         self.0.metrics.mirror(&self.0.engine.counters());
+        self.0.metrics.capture.mirror(&self.with_captures(Captures::counts));
         self.0.metrics.store.speakers.set(self.0.store.count() as i64);
     }
 
@@ -176,7 +178,7 @@ impl Exchange {
             tracing::warn!(call = line.id, "no packet for too long: the call is over");
             match line.way {
                 Way::Answered { .. } => self.hang_up(line),
-                Way::Tapped(_) => self.end(line),
+                Way::Tapped(_) | Way::Captured => self.end(line),
             }
         }
     }
@@ -208,6 +210,7 @@ fn codec(line: &Line, progress: &Progress) -> Option<&'static str> {
     let agreed = match &line.way {
         Way::Answered { session, .. } => session.foreign(),
         Way::Tapped(session) => session.foreign(),
+        Way::Captured => None,
     };
     agreed.map(Foreign::name).or(heard).or(foreign)
 }
