@@ -173,3 +173,6 @@ impl Exchange {
         with(&self.0.captures.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+#[cfg(test)]
+mod tests;
