@@ -2,18 +2,21 @@
 //!
 //! Each device has a thread of its own, for a driver may keep it waiting for as long as it likes. Read in the order the
 //! audio flows: [`source`] (the device; [`alsa_device`] is the real one), [`converter`], [`trigger`] (when a call
-//! begins by itself), [`operator`] (carries out what [`station`] decides); [`board`] is what everybody else sees.
+//! begins by itself), [`operator`] (carries out what [`station`] decides, by the clock of
+//! [`timeline`]); [`board`] is what everybody else sees.
 
 mod alsa_device;
 mod board;
+mod calls;
 mod converter;
 mod operator;
 mod source;
 mod station;
+mod timeline;
 mod trigger;
 
 pub use board::CaptureCounts;
-pub(crate) use operator::{Calls, Look};
+pub(crate) use calls::{Calls, Look};
 
 use crate::ask::AskError;
 use crate::config::{Alsa, Config};

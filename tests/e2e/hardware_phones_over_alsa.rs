@@ -177,6 +177,9 @@ fn a_device_whose_driver_never_answers_keeps_nobody_waiting() {
     daemon.wait_for(&["capture", "list"], |list| list[0]["state"] == "idle");
     assert_eq!(daemon.ask(&["calls"]).as_array().map(Vec::len), Some(1));
     drop(writer);
+
+    // A daemon that is told to end does not wait for the device either.
+    daemon.ctl(&["capture", "start", "stuck"]);
     let ended = Instant::now();
     nix::sys::signal::kill(
         nix::unistd::Pid::from_raw(daemon.pid() as i32),

@@ -3,9 +3,11 @@
 //! An operator is stepped by the thread of its device, and told what people want. It waits nowhere but in the device.
 
 use super::board::Board;
+use super::calls::Calls;
 use super::converter::{Converter, band};
 use super::source::{DeviceFault, Reading, Source};
 use super::station::{CallEnd, Station, Task};
+use super::timeline::{STALLED, Timeline};
 use super::trigger::Trigger;
 use crate::ask::AskError;
 use crate::clock::Clock;
@@ -17,11 +19,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use vouch_dsp::features::Band;
 
-/// A device that gives nothing for this long is of no use.
-const STALLED: Duration = Duration::from_secs(3);
-/// Farthest that audio may run ahead of the clock: a plugin that reads a file gives it as fast as it is taken. As much
-/// as the voice engine keeps of a call, so that nothing is overwritten before it was looked at.
-const LEAD: Duration = Duration::from_secs(30);
 /// Rest of a device that is ahead.
 const BREATH: Duration = Duration::from_millis(100);
 /// How often a call is looked at: whether it goes on, and whether somebody speaks.
@@ -30,36 +27,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const REFUSED: Duration = Duration::from_secs(5);
 /// Overruns that follow on one another within this are one burst, which is logged once.
 const BURST: Duration = Duration::from_secs(10);
-
-/// The calls of a device: the exchange, or a script in tests.
-pub(crate) trait Calls {
-    /// Whether the device may be listened to without a call.
-    fn may_listen(&self) -> bool;
-
-    /// Begins a call of `speaker`, or of whose device it is; gives its id.
-    ///
-    /// # Errors
-    /// [`AskError`] says why there can be none.
-    fn begin(&mut self, speaker: Option<SpeakerId>) -> Result<String, AskError>;
-
-    /// Takes audio of the call.
-    fn hear(&mut self, capture: &Capture<'_>);
-
-    /// How the call is; `None` when it has ended without us.
-    fn look(&mut self) -> Option<Look>;
-
-    /// Ends the call, if there is one. `gone`: because the device is.
-    fn end(&mut self, gone: bool);
-}
-
-/// A look at a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Look {
-    /// Frames of net speech.
-    pub(crate) speech: u64,
-    /// Whether it is analysed: the speaker did not opt out.
-    pub(crate) analysed: bool,
-}
 
 /// One device at work.
 #[derive(Debug)]
@@ -76,10 +43,7 @@ pub(super) struct Operator<S, C> {
     pcm: Box<[i16]>,
     /// Rate at which the device runs.
     rate: u32,
-    /// Until when audio was heard, by its own count.
-    heard_to: Instant,
-    /// When the device last gave audio, or was opened.
-    last_audio: Instant,
+    timeline: Timeline,
     /// Time lost since the last audio of the call.
     lost: Duration,
     /// Audio of the call since it was last looked at, and when that was.
@@ -112,8 +76,7 @@ impl<S: Source, C: Calls> Operator<S, C> {
             converter: Converter::new(8000, Band::Narrow, 0),
             pcm: Box::default(),
             rate: 0,
-            heard_to: now,
-            last_audio: now,
+            timeline: Timeline::new(now),
             lost: Duration::ZERO,
             fresh: Duration::ZERO,
             looked: now,
@@ -142,59 +105,6 @@ impl<S: Source, C: Calls> Operator<S, C> {
         rest
     }
 
-    /// Begins a call, as somebody asked.
-    ///
-    /// # Errors
-    /// [`AskError::Conflict`] says why not.
-    pub(super) fn start(&mut self, speaker: Option<SpeakerId>) -> Result<(), AskError> {
-        let name = &self.settings.name;
-        if !self.station.is_enabled() {
-            return Err(AskError::Conflict(format!("{name} is switched off: it has `enabled = false`")));
-        }
-        if self.station.is_in_call() {
-            return Err(AskError::Conflict(format!("a call goes on on {name} already; stop it first")));
-        }
-        if !self.station.is_open() {
-            self.open();
-        }
-        let Alsa { name, device, .. } = &self.settings;
-        let outcome = match self.station.fault() {
-            Some(fault) => Err(AskError::Conflict(format!("{name} cannot be used: {device}: {fault}"))),
-            None => self.begin(speaker, false),
-        };
-        self.trigger.reset(self.converter.band());
-        self.show();
-        outcome
-    }
-
-    /// Ends the call, as somebody asked.
-    ///
-    /// # Errors
-    /// [`AskError::Conflict`] where there is none.
-    pub(super) fn stop(&mut self) -> Result<(), AskError> {
-        if !self.station.is_in_call() {
-            return Err(AskError::Conflict(format!("no call goes on on {}", self.settings.name)));
-        }
-        self.end(false);
-        self.show();
-        Ok(())
-    }
-
-    /// Ends everything.
-    pub(super) fn finish(&mut self) {
-        if self.station.is_in_call() {
-            self.end(false);
-        }
-        self.close();
-    }
-
-    /// Gives the device up after a bug; it is tried again.
-    pub(super) fn give_up(&mut self, fault: &str) {
-        self.close();
-        self.fail(DeviceFault::new(fault));
-        self.show();
-    }
-
     fn open(&mut self) -> Duration {
         self.board.count(|counts| counts.opened += 1);
         self.board.busy(true);
@@ -211,7 +121,6 @@ impl<S: Source, C: Calls> Operator<S, C> {
     }
 
     fn opened(&mut self, rate: u32) {
-        let now = self.clock.instant();
         if rate != self.rate {
             let block = rate as usize / 10;
             self.converter = Converter::new(rate, band(self.settings.rate, rate), block);
@@ -220,10 +129,8 @@ impl<S: Source, C: Calls> Operator<S, C> {
         }
         self.converter.reset();
         self.trigger.reset(self.converter.band());
-        if self.station.is_in_call() {
-            self.lose(now.saturating_duration_since(self.last_audio));
-        }
-        (self.heard_to, self.last_audio) = (self.heard_to.max(now), now);
+        let gap = self.timeline.reopened(self.clock.instant());
+        self.lose(gap);
         if self.station.fault().is_some() {
             tracing::info!(device = self.settings.name, rate, "the capture device is back");
         }
@@ -247,7 +154,7 @@ impl<S: Source, C: Calls> Operator<S, C> {
 
     fn read(&mut self) -> Duration {
         let before = self.clock.instant();
-        if self.heard_to.saturating_duration_since(before) > LEAD {
+        if self.timeline.is_ahead(before) {
             return BREATH;
         }
         self.board.busy(true);
@@ -257,7 +164,7 @@ impl<S: Source, C: Calls> Operator<S, C> {
         match read {
             Ok(Reading::Samples(samples)) => self.take(samples, now.saturating_duration_since(before)),
             Ok(Reading::Overrun) => self.overrun(now),
-            Ok(Reading::Nothing) if now.saturating_duration_since(self.last_audio) < STALLED => {}
+            Ok(Reading::Nothing) if !self.timeline.is_stalled(now) => {}
             Ok(Reading::Nothing) => {
                 self.lost_device(DeviceFault::new(format!("gave no audio for {} s", STALLED.as_secs())));
             }
@@ -279,39 +186,35 @@ impl<S: Source, C: Calls> Operator<S, C> {
         if is_new {
             tracing::warn!(device = self.settings.name, "audio was lost, for vouchd was late (overrun)");
         }
-        if self.station.is_in_call() {
-            self.lose(now.saturating_duration_since(self.last_audio));
-        }
-        self.last_audio = now;
+        let gap = self.timeline.overrun(now);
+        self.lose(gap);
     }
 
     /// Takes the first `samples` of the buffer, for which the device was `waited` for.
     fn take(&mut self, samples: usize, waited: Duration) {
         let now = self.clock.instant();
         self.station.works();
-        self.last_audio = now;
         let length = Duration::from_secs_f64(samples as f64 / f64::from(self.rate));
-        // A card gives audio when it was spoken, by a clock of its own; what does not have to be waited for is ahead.
-        let is_live = waited * 2 >= length;
-        self.heard_to = if is_live { now } else { (self.heard_to + length).max(now) };
+        let at = self.timeline.gave(length, waited, now);
         self.board.count(|counts| counts.heard += length);
         let pcm = self.converter.convert(&self.pcm[..samples]);
         if self.station.is_in_call() {
             let band = band(self.settings.rate, self.rate);
             let lost = samples_of(std::mem::take(&mut self.lost), band);
-            self.calls.hear(&Capture { pcm, band, lost, at: self.heard_to });
+            self.calls.hear(&Capture { pcm, band, lost, at });
             self.fresh += length;
         } else if now >= self.not_before && self.trigger.hear(pcm) {
-            self.begin_by_itself(now);
+            self.begin_by_itself(now, at);
         }
     }
 
-    fn begin_by_itself(&mut self, now: Instant) {
+    /// Begins a call with what was heard until `at`.
+    fn begin_by_itself(&mut self, now: Instant, at: Instant) {
         match self.begin(None, true) {
             Ok(()) => {
                 let band = self.converter.band();
                 for pcm in self.trigger.kept() {
-                    self.calls.hear(&Capture { pcm, band, lost: 0, at: self.heard_to });
+                    self.calls.hear(&Capture { pcm, band, lost: 0, at });
                 }
             }
             Err(error) => {
@@ -330,8 +233,11 @@ impl<S: Source, C: Calls> Operator<S, C> {
         Ok(())
     }
 
-    /// Notes that audio of the call was lost.
+    /// Notes that audio was lost, which matters to a call alone.
     fn lose(&mut self, time: Duration) {
+        if !self.station.is_in_call() {
+            return;
+        }
         self.lost += time;
         self.board.show(|view| view.lost_ms += u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     }
@@ -385,5 +291,6 @@ fn samples_of(time: Duration, band: Band) -> u32 {
     u32::try_from(time.as_millis() * band.sample_rate() as u128 / 1000).unwrap_or(u32::MAX)
 }
 
+mod requests;
 #[cfg(test)]
 mod tests;

@@ -1,3 +1,4 @@
+use super::super::calls::Look;
 use super::super::station::Rules;
 use super::*;
 use crate::audio::Recording;
@@ -256,7 +257,7 @@ fn a_device_of_somebody_who_opted_out_is_neither_read_nor_open() {
     assert_eq!((stage.state(), stage.world.0.borrow().reads), (CaptureState::OptedOut, reads));
     assert!(!stage.world.0.borrow().is_open);
     stage.world.0.borrow_mut().opted_out = false;
-    stage.run(2 * SECOND);
+    stage.run(11 * SECOND);
     assert_eq!(stage.state(), CaptureState::Listening);
 }
 
