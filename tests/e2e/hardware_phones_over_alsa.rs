@@ -62,12 +62,12 @@ fn callers_on_sound_cards_get_the_right_answers() {
         ("genuine", &[&genuine], "speaker = \"1001\""),
         // Were the other channel heard, the answer would be wrong.
         ("impostor", &[&genuine, &impostor], "channel = 2"),
-        ("silent", &[&genuine], "speaker = \"1003\""),
+        ("silent", &[&genuine], "speaker = \"+15557654321\""),
         ("off", &[&genuine], "enabled = false"),
         ("absent", &[], "device = \"hw:31,0\""),
     ]);
     enroll_file(&daemon, "1001", &allison);
-    daemon.ask(&["speaker", "opt-out", "1003"]);
+    daemon.ask(&["speaker", "opt-out", "+15557654321"]);
 
     let call = capture(&daemon, &["genuine"]);
     let result = &call["result"];
@@ -94,7 +94,7 @@ fn callers_on_sound_cards_get_the_right_answers() {
         .filter_map(|view| view["state"].as_str())
         .collect();
     assert_eq!(states, ["idle", "idle", "idle", "off", "absent"], "{status}");
-    assert!(!daemon.log().contains("1003") && !daemon.log().contains("ALSA lib"), "{}", daemon.log());
+    assert!(!daemon.log().contains("5557654321") && !daemon.log().contains("ALSA lib"), "{}", daemon.log());
 }
 
 #[test]
