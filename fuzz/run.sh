@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes every target, or those named, for FUZZ_SECONDS each (60), FUZZ_JOBS at once (2): from the seeds, and from what
 # earlier runs here have put into corpus/. Fails on any finding, whose input is then in artifacts/. FUZZ_SEED makes each run
-# begin with the same choices and from the seeds alone, as CI does.
+# begin with the same choices, and from the seeds alone.
 set -euo pipefail
 cd "$(dirname "$0")"
 export FUZZ_SECONDS=${FUZZ_SECONDS:-60}
