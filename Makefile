@@ -7,7 +7,7 @@ DEB_PROFILE ?= dist
 SUDO    := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 # Everything that a fresh Debian 12 machine with Rust needs, by what needs it.
-BUILD_PACKAGES := build-essential pkg-config libsystemd-dev libopus-dev
+BUILD_PACKAGES := build-essential pkg-config libsystemd-dev libopus-dev libasound2-dev
 VOICE_PACKAGES := asterisk-core-sounds-en-wav asterisk-core-sounds-es-wav asterisk-core-sounds-fr-wav \
                   asterisk-core-sounds-it-wav asterisk-core-sounds-ru-wav asterisk-prompt-it-menardi-wav \
                   asterisk-core-sounds-en-g722 asterisk-core-sounds-es-g722 asterisk-core-sounds-fr-g722 \

@@ -15,6 +15,7 @@ pub mod socket;
 
 mod body;
 mod calls;
+mod captures;
 mod connection;
 mod observe;
 mod recordings;
@@ -25,6 +26,7 @@ mod stream;
 mod wait;
 
 pub use calls::{EnrollRequest, EvaluateRequest, SpeakerOfCall};
+pub use captures::StartRequest;
 
 use crate::config;
 use crate::metrics::Metrics;

@@ -11,6 +11,9 @@ pub enum AskError {
     /// No such speaker.
     #[error("this speaker is not known here")]
     NoSuchSpeaker,
+    /// No such capture device.
+    #[error("there is no capture device of this name; `vouchctl capture list` shows those configured")]
+    NoSuchDevice,
     /// The call has no speaker id yet.
     #[error("the call has no speaker id yet; set one first")]
     NoSpeakerId,

@@ -4,6 +4,8 @@ mod flac;
 mod resample;
 mod wav;
 
+pub use resample::Resampler;
+
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -10,11 +10,12 @@ mod service;
 mod values;
 
 pub use sections::{
-    Api, Authentication, Enrollment, Identity, Limits, Peer, Retention, Sip, Store, Tap, Voice,
+    Alsa, Api, Authentication, Enrollment, Identity, Limits, Peer, Retention, Sip, Store, Tap, Voice,
 };
 pub use values::{InfoRule, PortRange, parse_duration};
 
 use read::{Reader, Section};
+use sections::MAX_DEVICES;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,8 @@ pub struct Config {
     pub peers: Vec<Peer>,
     /// Interfaces that calls between others are overheard on.
     pub tap: Tap,
+    /// Capture devices that calls are heard on.
+    pub alsa: Vec<Alsa>,
     /// Where a call's speaker id comes from.
     pub identity: Identity,
     /// When a caller is authenticated.
@@ -57,6 +60,7 @@ impl Default for Config {
             sip: Sip::default(),
             peers: vec![Peer::default()],
             tap: Tap::default(),
+            alsa: Vec::new(),
             identity: Identity::default(),
             authentication: Authentication::default(),
             enrollment: Enrollment::default(),
@@ -131,6 +135,7 @@ impl Config {
         root.section("sip", |s| config.sip.read(s));
         root.tables("peers", &mut config.peers, Peer::blank, Peer::read);
         root.section("tap", |s| config.tap.read(s));
+        root.tables("alsa", &mut config.alsa, Alsa::blank, Alsa::read);
         root.section("identity", |s| config.identity.read(s));
         root.section("authentication", |s| config.authentication.read(s));
         root.section("enrollment", |s| config.enrollment.read(s));
@@ -147,11 +152,16 @@ impl Config {
 
     /// Rules that concern several keys.
     fn check_together(&self, root: &Section<'_, '_>) {
-        let names = self.peers.iter().map(|peer| &peer.name);
-        if let Some((_, twice)) =
-            names.clone().enumerate().find(|&(i, name)| names.clone().take(i).any(|n| n == name))
-        {
-            root.fault("peers", format!("two of them are called `{twice}`; logs could not tell them apart"));
+        let named_twice = |key: &str, names: Vec<&str>| {
+            let twice = names.iter().enumerate().find(|&(i, name)| names[..i].contains(name));
+            if let Some((_, twice)) = twice {
+                root.fault(key, format!("two of them are called `{twice}`; logs could not tell them apart"));
+            }
+        };
+        named_twice("peers", self.peers.iter().map(|peer| peer.name.as_str()).collect());
+        named_twice("alsa", self.alsa.iter().map(|device| device.name.as_str()).collect());
+        if self.alsa.len() > MAX_DEVICES {
+            root.fault("alsa", format!("at most {MAX_DEVICES} devices"));
         }
         let room = self.sip.rtp_ports.streams() / STREAMS_PER_CALL;
         if room < self.limits.max_calls {

@@ -7,6 +7,7 @@ mod service;
 use crate::api::socket::Socket;
 use crate::api::{Api, ApiConfig};
 use crate::calibration::SiteCalibration;
+use crate::capture::Captures;
 use crate::config::Config;
 use crate::engine::{Engine, EngineConfig};
 use crate::exchange::{Exchange, Parts};
@@ -108,9 +109,11 @@ async fn run(
     let api = tokio::spawn(api.serve(socket, until(stopped)));
     let watch = tokio::spawn(exchange.clone().watch_media());
     let reception = tokio::spawn(exchange.clone().receive_calls(sip));
+    let runtime = tokio::runtime::Handle::current();
+    let captures = Captures::start(&config, &exchange, &runtime)?;
     let tap = match interfaces.is_empty() {
         true => None,
-        false => Some(interfaces.start(exchange.clone(), tokio::runtime::Handle::current())?),
+        false => Some(interfaces.start(exchange.clone(), runtime)?),
     };
     let pulse = tokio::spawn(service::keep_alive(exchange.clone()));
     service::ready();
@@ -123,6 +126,7 @@ async fn run(
     };
     service::stopping();
     drop(tap);
+    drop(captures);
     exchange.hang_up_all().await;
     pulse.abort();
     let _ = stop.send(true);

@@ -5,6 +5,7 @@
 //! embeddings. [`Engine`] is the handle that the exchange holds. Read in the order the audio flows: `source`, `stream`,
 //! `jitter`, [`codec`], `decoders`, `clock`, `ear`, `slot`; then the threads, `receive` and `worker`.
 
+mod captured;
 mod clock;
 pub mod codec;
 mod decoders;
@@ -24,6 +25,7 @@ mod stream;
 mod tapped;
 mod worker;
 
+pub use captured::Capture;
 pub use error::{EmbedFault, EngineError};
 pub use jitter::JitterCounts;
 pub use offline::RecordingsError;

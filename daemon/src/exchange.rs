@@ -5,6 +5,7 @@
 //! ([`crate::call::Effect`]) is carried out in [`media`], speakers are looked after in [`people`], and gateways
 //! in [`reception`].
 
+mod captured;
 mod floor;
 mod guard;
 mod inquiry;
@@ -16,11 +17,13 @@ mod session;
 mod subscribers;
 mod tapped;
 
+pub use captured::CaptureLine;
 pub use tapped::Wiretap;
 
 use crate::ask::AskError;
 use crate::calibration::SiteCalibration;
 use crate::call::Policy;
+use crate::capture::Captures;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::decision::Yardstick;
@@ -78,6 +81,7 @@ struct Inner {
     reception: Reception,
     clock: Clock,
     tap: Mutex<Vec<TapView>>,
+    captures: Mutex<Captures>,
     started: Instant,
 }
 
@@ -124,6 +128,7 @@ impl Exchange {
             guard: Mutex::default(),
             clock,
             tap: Mutex::default(),
+            captures: Mutex::default(),
             started: Instant::now(),
         }))
     }
@@ -145,6 +150,7 @@ impl Exchange {
             kernel: inner.engine.network().kernel_name().to_owned(),
             listeners: inner.config.sip.listen.iter().map(ToString::to_string).collect(),
             tap: inner.tap.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            captures: self.with_captures(Captures::views),
             health: if inner.store.is_stopped() {
                 "the store takes no changes: see the log".to_owned()
             } else {

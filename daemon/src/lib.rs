@@ -10,6 +10,7 @@ pub mod ask;
 pub mod audio;
 pub mod calibration;
 pub mod call;
+pub mod capture;
 pub mod clock;
 pub mod config;
 pub mod ctl;

@@ -5,6 +5,7 @@
 //! number of series is bounded. Plain counters are one atomic addition and may be used on the packet path; the
 //! labelled ones take a lock and allocate a series at its first use.
 
+use crate::capture::CaptureCounts;
 use crate::engine::{EngineCounters, Traffic};
 use crate::sip::counters::SipCounters;
 use crate::tap::TapCounts;
@@ -35,6 +36,8 @@ pub struct Metrics {
     rtp: RtpMetrics,
     /// The tap.
     pub tap: TapMetrics,
+    /// Capture devices.
+    pub capture: CaptureMetrics,
     /// The voice engine.
     engine: EngineMetrics,
     /// The store.
@@ -50,7 +53,7 @@ pub struct CallMetrics {
     pub active: Gauge,
     /// Most calls at once.
     pub limit: Gauge,
-    /// Calls begun, by source (`siprec`, `media-leg`).
+    /// Calls begun, by source (`siprec`, `media-leg`, `tap`, `alsa`).
     pub started: Words,
     /// Questions to the verification service, by the status that was answered.
     pub questions: Words,
@@ -87,6 +90,10 @@ pub struct TapMetrics {
     figures: Mirrors<TapCounts>,
     dropped: Counter,
 }
+
+/// Capture devices, all together.
+#[derive(Debug)]
+pub struct CaptureMetrics(Mirrors<CaptureCounts>);
 
 /// The voice engine.
 #[derive(Debug)]
@@ -168,6 +175,7 @@ impl Metrics {
             sip: SipMetrics::new(&mut Group { registry: &mut registry, prefix: "sip_" }),
             rtp: RtpMetrics::new(&mut Group { registry: &mut registry, prefix: "rtp_" }),
             tap: TapMetrics::new(&mut Group { registry: &mut registry, prefix: "tap_" }),
+            capture: CaptureMetrics::new(&mut Group { registry: &mut registry, prefix: "capture_" }),
             engine: EngineMetrics::new(&mut Group { registry: &mut registry, prefix: "engine_" }),
             store: StoreMetrics::new(&mut Group { registry: &mut registry, prefix: "store_" }),
             api: ApiMetrics::new(&mut Group { registry: &mut registry, prefix: "api_" }),
@@ -314,6 +322,29 @@ impl TapMetrics {
                 .collect(),
             dropped: group.counter("dropped", "Frames that the kernel dropped because vouchd was late"),
         }
+    }
+}
+
+impl CaptureMetrics {
+    /// Takes over what the capture devices have counted.
+    pub fn mirror(&self, counted: &CaptureCounts) {
+        for (counter, figure) in &self.0 {
+            counter.inner().store(figure(counted), Ordering::Relaxed);
+        }
+    }
+
+    fn new(group: &mut Group<'_>) -> Self {
+        let figures: [Figure<CaptureCounts>; 6] = [
+            ("opened", "Attempts to open a capture device", |c| c.opened),
+            ("open_failures", "Attempts to open a capture device that failed", |c| c.open_failures),
+            ("unplugged", "Times that a capture device failed while in use", |c| c.unplugged),
+            ("overruns", "Times that audio was lost because vouchd was late (xruns)", |c| c.overruns),
+            ("lost_milliseconds", "Audio of calls on capture devices that was lost", |c| {
+                c.lost.as_millis() as u64
+            }),
+            ("milliseconds", "Audio that capture devices gave", |c| c.heard.as_millis() as u64),
+        ];
+        Self(figures.into_iter().map(|(name, help, figure)| (group.counter(name, help), figure)).collect())
     }
 }
 

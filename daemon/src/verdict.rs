@@ -89,6 +89,8 @@ pub enum Reason {
     StoreFault,
     /// The engine failed.
     EngineFault,
+    /// The capture device went away during the call, and did not come back.
+    DeviceGone,
     /// A gateway asked about a call that Vouch does not hear.
     UnknownCall,
     /// A gateway's question fits several calls, so none of their answers is given.
@@ -116,6 +118,7 @@ impl Reason {
             Self::ModelMismatch => "model-mismatch",
             Self::StoreFault => "store-fault",
             Self::EngineFault => "engine-fault",
+            Self::DeviceGone => "device-gone",
             Self::UnknownCall => "unknown-call",
             Self::AmbiguousCall => "ambiguous-call",
         }

@@ -27,6 +27,9 @@ pub struct StatusView {
     pub listeners: Vec<String>,
     /// Interfaces that are tapped.
     pub tap: Vec<TapView>,
+    /// Capture devices for hardware phones.
+    #[serde(default)]
+    pub captures: Vec<CaptureView>,
     /// `ready`, or what is wrong.
     pub health: String,
     /// Gateways whose calls need looking at.
@@ -65,6 +68,64 @@ pub struct TapView {
     pub dropped: u64,
 }
 
+/// What a capture device does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CaptureState {
+    /// The configuration switches it off.
+    Off,
+    /// Nobody asked for it: it is closed.
+    #[default]
+    Idle,
+    /// It is open, and a call begins when somebody speaks.
+    Listening,
+    /// A call goes on.
+    InCall,
+    /// It cannot be used; the fault stands beside it. It is tried again and again.
+    Absent,
+    /// Whose device it is opted out: it is closed, and not listened to.
+    OptedOut,
+}
+
+impl CaptureState {
+    /// Word used on the socket and on the terminal.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Idle => "idle",
+            Self::Listening => "listening",
+            Self::InCall => "in-call",
+            Self::Absent => "absent",
+            Self::OptedOut => "opted-out",
+        }
+    }
+}
+
+/// A capture device, `GET /v1/captures`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CaptureView {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The PCM as alsa-lib calls it.
+    pub device: String,
+    /// Channel that is heard, from 1.
+    pub channel: u32,
+    /// What it does.
+    pub state: CaptureState,
+    /// Why it cannot be used.
+    pub fault: Option<String>,
+    /// Samples per second at which it runs, while it is open.
+    pub rate_hz: Option<u32>,
+    /// The call that goes on, also while the device is away for a moment.
+    pub call: Option<String>,
+    /// Whether a call begins by itself when somebody speaks.
+    pub auto_start: bool,
+    /// Times that audio was lost because vouchd was late (xruns).
+    pub overruns: u64,
+    /// Audio of calls that was lost by that, or while the device was away, in ms.
+    pub lost_ms: u64,
+}
+
 /// How a call came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -75,6 +136,8 @@ pub enum Source {
     MediaLeg,
     /// A call between others, overheard on a network interface or in a capture file. Nothing can be answered to it.
     Tap,
+    /// A capture device that a hardware phone is connected to.
+    Alsa,
 }
 
 impl Source {
@@ -84,6 +147,7 @@ impl Source {
             Self::Siprec => "siprec",
             Self::MediaLeg => "media-leg",
             Self::Tap => "tap",
+            Self::Alsa => "alsa",
         }
     }
 }
@@ -122,11 +186,11 @@ pub struct EnrollmentView {
 pub struct CallView {
     /// Name of the call on the socket.
     pub id: String,
-    /// Call-ID of its SIP dialog.
-    pub sip_call_id: String,
+    /// Call-ID of its SIP dialog, if it has one.
+    pub sip_call_id: Option<String>,
     /// How it came in.
     pub source: Source,
-    /// Address of the gateway.
+    /// Address of the gateway, or name of the capture device.
     pub peer: String,
     /// When it began (RFC 3339, UTC).
     pub started: String,

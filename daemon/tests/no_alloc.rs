@@ -4,10 +4,13 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 use talk::{KEYS, Leg, Talk};
-use vouch::engine::EmbedJob;
+use vouch::audio::Resampler;
 use vouch::engine::codec::Codec;
+use vouch::engine::{Capture, EmbedJob, Engine};
 use vouch::wire::srtp::{MasterKey, Suite, Unprotector};
+use vouch_dsp::features::Band;
 
 #[path = "support/coded.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared by several tests, each of which uses a part")]
@@ -96,6 +99,7 @@ fn nothing_allocates_between_packet_and_embedding() {
         packets.extend(talk.coded(codec, &payloads));
     }
     let engine = talk::engine(2);
+    captured_audio(&engine, &pcm);
     let leg = Leg::open(&engine);
     let (progress, allocations) = counted(|| {
         leg.send(&packets);
@@ -124,6 +128,26 @@ fn nothing_allocates_between_packet_and_embedding() {
         leg.engine.progress(leg.slot).is_none()
     });
     assert_eq!((closed, allocations), (true, 0));
+}
+
+/// Hears a capture device whose rate is converted, with a loss in between.
+fn captured_audio(engine: &Engine, pcm: &[i16]) {
+    let (slot, stream) = engine.open_captured_call(true).unwrap();
+    let mut resampler = Resampler::new(8_000, 16_000);
+    let mut wide = Vec::with_capacity(2 * 320 + 1);
+    let ((), allocations) = counted(|| {
+        for (block, pcm) in pcm.chunks(320).enumerate() {
+            wide.clear();
+            resampler.push(pcm, &mut |sample| wide.push(sample));
+            let lost = if block == 50 { 8_000 } else { 0 };
+            let at = Instant::now();
+            engine.hear_capture(stream, &Capture { pcm: &wide, band: Band::Wide, lost, at });
+        }
+    });
+    assert_eq!(allocations, 0, "from the sound card to features");
+    let progress = engine.progress(slot).unwrap();
+    assert!(progress.net_speech_frames > 500 && progress.quality.concealed_ms == 500, "{progress:?}");
+    engine.close_call(slot);
 }
 
 /// Opens SRTP and SRTCP under each suite; that the packets are not authentic spares no step but the last.

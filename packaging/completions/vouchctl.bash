@@ -25,6 +25,9 @@ _vouchctl() {
             vouchctl,capacity)
                 cmd="vouchctl__subcmd__capacity"
                 ;;
+            vouchctl,capture)
+                cmd="vouchctl__subcmd__capture"
+                ;;
             vouchctl,compare)
                 cmd="vouchctl__subcmd__compare"
                 ;;
@@ -64,6 +67,30 @@ _vouchctl() {
             vouchctl,watch)
                 cmd="vouchctl__subcmd__watch"
                 ;;
+            vouchctl__subcmd__capture,help)
+                cmd="vouchctl__subcmd__capture__subcmd__help"
+                ;;
+            vouchctl__subcmd__capture,list)
+                cmd="vouchctl__subcmd__capture__subcmd__list"
+                ;;
+            vouchctl__subcmd__capture,start)
+                cmd="vouchctl__subcmd__capture__subcmd__start"
+                ;;
+            vouchctl__subcmd__capture,stop)
+                cmd="vouchctl__subcmd__capture__subcmd__stop"
+                ;;
+            vouchctl__subcmd__capture__subcmd__help,help)
+                cmd="vouchctl__subcmd__capture__subcmd__help__subcmd__help"
+                ;;
+            vouchctl__subcmd__capture__subcmd__help,list)
+                cmd="vouchctl__subcmd__capture__subcmd__help__subcmd__list"
+                ;;
+            vouchctl__subcmd__capture__subcmd__help,start)
+                cmd="vouchctl__subcmd__capture__subcmd__help__subcmd__start"
+                ;;
+            vouchctl__subcmd__capture__subcmd__help,stop)
+                cmd="vouchctl__subcmd__capture__subcmd__help__subcmd__stop"
+                ;;
             vouchctl__subcmd__help,call)
                 cmd="vouchctl__subcmd__help__subcmd__call"
                 ;;
@@ -72,6 +99,9 @@ _vouchctl() {
                 ;;
             vouchctl__subcmd__help,capacity)
                 cmd="vouchctl__subcmd__help__subcmd__capacity"
+                ;;
+            vouchctl__subcmd__help,capture)
+                cmd="vouchctl__subcmd__help__subcmd__capture"
                 ;;
             vouchctl__subcmd__help,compare)
                 cmd="vouchctl__subcmd__help__subcmd__compare"
@@ -111,6 +141,15 @@ _vouchctl() {
                 ;;
             vouchctl__subcmd__help,watch)
                 cmd="vouchctl__subcmd__help__subcmd__watch"
+                ;;
+            vouchctl__subcmd__help__subcmd__capture,list)
+                cmd="vouchctl__subcmd__help__subcmd__capture__subcmd__list"
+                ;;
+            vouchctl__subcmd__help__subcmd__capture,start)
+                cmd="vouchctl__subcmd__help__subcmd__capture__subcmd__start"
+                ;;
+            vouchctl__subcmd__help__subcmd__capture,stop)
+                cmd="vouchctl__subcmd__help__subcmd__capture__subcmd__stop"
                 ;;
             vouchctl__subcmd__help__subcmd__speaker,delete)
                 cmd="vouchctl__subcmd__help__subcmd__speaker__subcmd__delete"
@@ -170,7 +209,7 @@ _vouchctl() {
 
     case "${cmd}" in
         vouchctl)
-            opts="-h -V --socket --json --help --version status calls call watch set-speaker enroll evaluate result speaker enroll-file compare trials thresholds capacity replay help"
+            opts="-h -V --socket --json --help --version status calls call watch set-speaker enroll evaluate result capture speaker enroll-file compare trials thresholds capacity replay help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -226,6 +265,152 @@ _vouchctl() {
         vouchctl__subcmd__capacity)
             opts="-h --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vouchctl__subcmd__capture)
+            opts="-h --socket --json --help list start stop help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vouchctl__subcmd__capture__subcmd__help)
+            opts="list start stop help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vouchctl__subcmd__capture__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vouchctl__subcmd__capture__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vouchctl__subcmd__capture__subcmd__help__subcmd__start)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vouchctl__subcmd__capture__subcmd__help__subcmd__stop)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vouchctl__subcmd__capture__subcmd__list)
+            opts="-h --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vouchctl__subcmd__capture__subcmd__start)
+            opts="-h --speaker --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --speaker)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vouchctl__subcmd__capture__subcmd__stop)
+            opts="-h --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -330,7 +515,7 @@ _vouchctl() {
             return 0
             ;;
         vouchctl__subcmd__help)
-            opts="status calls call watch set-speaker enroll evaluate result speaker enroll-file compare trials thresholds capacity replay help"
+            opts="status calls call watch set-speaker enroll evaluate result capture speaker enroll-file compare trials thresholds capacity replay help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -374,6 +559,62 @@ _vouchctl() {
         vouchctl__subcmd__help__subcmd__capacity)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vouchctl__subcmd__help__subcmd__capture)
+            opts="list start stop"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vouchctl__subcmd__help__subcmd__capture__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vouchctl__subcmd__help__subcmd__capture__subcmd__start)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vouchctl__subcmd__help__subcmd__capture__subcmd__stop)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

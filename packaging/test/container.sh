@@ -42,7 +42,7 @@ make_bare_system() {
     say "making a bare Debian 12 in $cache (once, some minutes)"
     rm -rf "$cache/bookworm"
     mkdir -p "$cache"
-    debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,libsystemd0,libopus0,bash-completion \
+    debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,libsystemd0,libopus0,libasound2,bash-completion \
         bookworm "$cache/bookworm" "$(mirror)" >"$cache/debootstrap.log" 2>&1 \
         || cannot "debootstrap failed; see $cache/debootstrap.log"
     touch "$cache/bookworm/made-with-opus"

@@ -228,7 +228,13 @@ pub fn program(name: &str) -> PathBuf {
 fn spawn(folder: &Path) -> Child {
     let log =
         std::fs::File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
-    Command::new(program("vouchd"))
+    let mut vouchd = Command::new(program("vouchd"));
+    // Sound cards, where the test has some.
+    let sounds = folder.join("asound.conf");
+    if sounds.is_file() {
+        vouchd.env("ALSA_CONFIG_PATH", sounds);
+    }
+    vouchd
         .arg("--config")
         .arg(folder.join("vouchd.toml"))
         .env("VOUCH_LOG", "trace")

@@ -13,6 +13,7 @@ mod five_callers_over_siprec;
 mod floods;
 mod g722_and_opus_against_an_enrollment_over_g711;
 mod garbage_and_strangers;
+mod hardware_phones_over_alsa;
 mod kamailio_in_front_of_a_pbx;
 mod loss_made_by_the_kernel_changes_no_decision;
 mod nothing_acknowledged_is_lost;

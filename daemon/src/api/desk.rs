@@ -6,7 +6,7 @@ use crate::events::Subscription;
 use crate::exchange::Exchange;
 use crate::pii::SpeakerId;
 use crate::verdict::Verdict;
-use crate::view::{CallView, EnrollmentView, SpeakerView, StatusView};
+use crate::view::{CallView, CaptureView, EnrollmentView, SpeakerView, StatusView};
 use std::future::Future;
 use std::pin::Pin;
 
@@ -25,6 +25,9 @@ pub trait Desk: Send + Sync {
     fn set_speaker<'a>(&'a self, call: &'a str, speaker: SpeakerId) -> Ask<'a, CallView>;
     fn enroll<'a>(&'a self, call: &'a str, consent: Option<String>) -> Ask<'a, EnrollmentView>;
     fn evaluate<'a>(&'a self, call: &'a str, start_new: bool) -> Ask<'a, Verdict>;
+    fn captures(&self) -> Ask<'_, Vec<CaptureView>>;
+    fn start_capture<'a>(&'a self, device: &'a str, speaker: Option<SpeakerId>) -> Ask<'a, CaptureView>;
+    fn stop_capture<'a>(&'a self, device: &'a str) -> Ask<'a, CaptureView>;
     fn speakers(&self) -> Ask<'_, Vec<SpeakerView>>;
     fn speaker(&self, speaker: SpeakerId) -> Ask<'_, SpeakerView>;
     fn opt_out(&self, speaker: SpeakerId) -> Ask<'_, SpeakerView>;
@@ -60,6 +63,15 @@ impl Desk for Exchange {
     }
     fn evaluate<'a>(&'a self, call: &'a str, start_new: bool) -> Ask<'a, Verdict> {
         Box::pin(Self::evaluate(self, call, start_new))
+    }
+    fn captures(&self) -> Ask<'_, Vec<CaptureView>> {
+        Box::pin(Self::captures(self))
+    }
+    fn start_capture<'a>(&'a self, device: &'a str, speaker: Option<SpeakerId>) -> Ask<'a, CaptureView> {
+        Box::pin(Self::start_capture(self, device, speaker))
+    }
+    fn stop_capture<'a>(&'a self, device: &'a str) -> Ask<'a, CaptureView> {
+        Box::pin(Self::stop_capture(self, device))
     }
     fn speakers(&self) -> Ask<'_, Vec<SpeakerView>> {
         Box::pin(Self::speakers(self))

@@ -1,6 +1,6 @@
 //! The description of the API (OpenAPI 3.1), made from the routes and the types they show.
 
-use super::{calls, router, speakers, stream};
+use super::{calls, captures, router, speakers, stream};
 use utoipa::OpenApi;
 
 #[derive(OpenApi)]
@@ -9,7 +9,7 @@ use utoipa::OpenApi;
         title = "Vouch",
         description = "Real-time caller authentication on a SIP gateway, over HTTP/1.1 on the Unix socket \
                        /run/vouch/vouch.sock. Members of group vouch may read; of vouch-agent also set speakers, \
-                       enroll, evaluate, opt out and in; of vouch-admin, and root, also delete."
+                       enroll, evaluate, start and stop captures, opt out and in; of vouch-admin, and root, also delete."
     ),
     paths(
         router::status,
@@ -20,6 +20,9 @@ use utoipa::OpenApi;
         calls::set_speaker,
         calls::enroll,
         calls::evaluate,
+        captures::list,
+        captures::start,
+        captures::stop,
         speakers::list,
         speakers::show,
         speakers::delete,

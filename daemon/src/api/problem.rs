@@ -51,6 +51,8 @@ pub enum Kind {
     NoSuchCall,
     /// No such speaker.
     NoSuchSpeaker,
+    /// No such capture device.
+    NoSuchDevice,
     /// The route has no such method.
     MethodNotAllowed,
     /// The request did not arrive in time.
@@ -83,12 +85,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the documents.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Invalid,
         Self::Forbidden,
         Self::NoSuchRoute,
         Self::NoSuchCall,
         Self::NoSuchSpeaker,
+        Self::NoSuchDevice,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
         Self::Conflict,
@@ -114,6 +117,7 @@ impl Kind {
             Self::NoSuchRoute => ("urn:vouch:problem:no-such-route", "No such route", S::NOT_FOUND),
             Self::NoSuchCall => ("urn:vouch:problem:no-such-call", "No such call", S::NOT_FOUND),
             Self::NoSuchSpeaker => ("urn:vouch:problem:no-such-speaker", "No such speaker", S::NOT_FOUND),
+            Self::NoSuchDevice => ("urn:vouch:problem:no-such-device", "No such device", S::NOT_FOUND),
             Self::MethodNotAllowed => (
                 "urn:vouch:problem:method-not-allowed",
                 "The route has no such method",
@@ -166,6 +170,7 @@ impl From<AskError> for Problem {
         let kind = match &error {
             AskError::NoSuchCall => Kind::NoSuchCall,
             AskError::NoSuchSpeaker => Kind::NoSuchSpeaker,
+            AskError::NoSuchDevice => Kind::NoSuchDevice,
             AskError::NoSpeakerId => Kind::NoSpeakerId,
             AskError::OptedOut => Kind::OptedOut,
             AskError::ConsentRequired => Kind::ConsentRequired,

@@ -3,7 +3,7 @@
 use super::observe::{observe, overdue};
 use super::problem::{Kind, Problem};
 use super::roles::{Role, require};
-use super::{Shared, SharedState, calls, openapi, speakers, stream};
+use super::{Shared, SharedState, calls, captures, openapi, speakers, stream};
 use crate::metrics;
 use crate::view::StatusView;
 use axum::extract::State;
@@ -45,6 +45,7 @@ fn readers_routes() -> Router<Arc<Shared>> {
         .route("/v1/calls", get(calls::list))
         .route("/v1/calls/{id}", get(calls::show))
         .route("/v1/calls/{id}/speaker", get(calls::speaker))
+        .route("/v1/captures", get(captures::list))
         .route("/v1/speakers", get(speakers::list))
         .route("/v1/speakers/{id}", get(speakers::show))
         .route("/metrics", get(metrics))
@@ -56,6 +57,8 @@ fn agents_routes() -> Router<Arc<Shared>> {
         .route("/v1/calls/{id}/speaker", put(calls::set_speaker))
         .route("/v1/calls/{id}/enroll", post(calls::enroll))
         .route("/v1/calls/{id}/evaluate", post(calls::evaluate))
+        .route("/v1/captures/{name}/start", post(captures::start))
+        .route("/v1/captures/{name}/stop", post(captures::stop))
         .route("/v1/speakers/{id}/opt-out", post(speakers::opt_out))
         .route("/v1/speakers/{id}/opt-in", post(speakers::opt_in))
 }

@@ -1,7 +1,10 @@
 //! The sections of the configuration: their keys, defaults and limits.
 
+mod alsa;
 mod ways_in;
 
+pub use alsa::Alsa;
+pub(super) use alsa::MAX_DEVICES;
 pub use ways_in::{Peer, Sip, Tap};
 
 use super::read::{Fault, FromToml, Section, Value};

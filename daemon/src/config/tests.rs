@@ -32,6 +32,7 @@ fn the_shipped_file_shows_every_key() {
         .lines()
         .map(|line| match line.strip_prefix("# ") {
             Some(key) if key.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')) => key,
+            Some(table) if table.starts_with("[[") => table,
             _ => line,
         })
         .flat_map(|line| [line, "\n"])
@@ -46,6 +47,7 @@ fn the_shipped_file_shows_every_key() {
     for section in [
         "sip",
         "tap",
+        "[alsa]",
         "identity",
         "authentication",
         "enrollment",
@@ -83,6 +85,46 @@ fn a_tap_names_its_interfaces() {
     ] {
         assert_eq!(problems(&format!("version = 1\n[tap]\n{line}\n")), [fault]);
     }
+}
+
+#[test]
+fn capture_devices_are_named_and_there_are_none_by_default() {
+    let text = "version = 1\n[[alsa]]\nname = \"desk\"\ndevice = \"hw:1,0\"\n[[alsa]]\nname = \"lab\"\n\
+                device = \"plughw:CARD=Device,DEV=0\"\nchannel = 2\nrate = 48000\nspeaker = \"1001\"\n\
+                auto-start = true\nsilence = \"10s\"\nenabled = false\n";
+    let devices = parse(text).unwrap().alsa;
+    let desk = &devices[0];
+    assert_eq!(
+        (desk.name.as_str(), desk.device.as_str(), desk.channel, desk.rate),
+        ("desk", "hw:1,0", 1, 8000)
+    );
+    assert!(desk.speaker.is_none() && !desk.auto_start && desk.enabled);
+    let lab = &devices[1];
+    assert_eq!((lab.channel, lab.rate, lab.silence), (2, 48_000, Duration::from_secs(10)));
+    assert!(lab.speaker.as_ref().is_some_and(|speaker| speaker.reveal() == "1001"));
+    assert!(lab.auto_start && !lab.enabled);
+    assert!(Config::default().alsa.is_empty());
+    let table = "version = 1\n[[alsa]]\nname = \"a\"\ndevice = \"null\"\n";
+    for (line, fault) in [
+        ("channel = 0", "vouchd.toml:5: alsa[0].channel: must be 1 to 64"),
+        ("rate = 4000", "vouchd.toml:5: alsa[0].rate: must be 8000 to 192000"),
+        ("silence = \"1s\"", "vouchd.toml:5: alsa[0].silence: must be 2s to 3600s"),
+        ("speaker = \"\"", "vouchd.toml:5: alsa[0].speaker: a speaker id needs at least one character"),
+        ("channels = 2", "vouchd.toml:5: alsa[0].channels: unknown key; did you mean `channel`?"),
+        (
+            "[[alsa]]\nname = \"a\"\ndevice = \"default\"",
+            "vouchd.toml:2: alsa: two of them are called `a`; logs could not tell them apart",
+        ),
+    ] {
+        assert_eq!(problems(&format!("{table}{line}\n")), [fault]);
+    }
+    assert_eq!(
+        problems("version = 1\n[[alsa]]\nname = \"a b\"\n"),
+        [
+            "vouchd.toml:2: alsa[0].device: missing",
+            "vouchd.toml:3: alsa[0].name: must be one word of at most 32 letters, digits, `-` or `.`",
+        ]
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Values of the configuration that have a form of their own.
 
 use super::read::{Fault, FromToml, Value, nearest};
+use crate::pii::SpeakerId;
 use crate::sip::flow::Transport;
 use crate::sip::headers::HeaderPrefix;
 use crate::sip::offer_answer::SrtpRule;
@@ -273,6 +274,13 @@ impl FromToml for IpAddr {
     fn from_toml(value: &Value<'_>) -> Result<Self, Fault> {
         let text = text_of(value, "an IP address in quotes")?;
         text.parse().map_err(|_| Fault::at(value, format!("`{text}` is no IP address")))
+    }
+}
+
+impl FromToml for SpeakerId {
+    fn from_toml(value: &Value<'_>) -> Result<Self, Fault> {
+        let text = text_of(value, "a speaker id in quotes")?;
+        Self::new(text).map_err(|why| Fault::at(value, why.to_string()))
     }
 }
 

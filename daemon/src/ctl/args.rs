@@ -75,6 +75,12 @@ pub enum Command {
     },
     /// Print where the verification of a call stands.
     Result(ResultArgs),
+    /// Begin and end calls on capture devices, for hardware phones.
+    Capture {
+        /// What to do.
+        #[command(subcommand)]
+        command: CaptureCommand,
+    },
     /// Show and change what is known of speakers.
     Speaker {
         /// What to do.
@@ -142,6 +148,26 @@ pub enum SpeakerCommand {
     OptIn(SpeakerArgs),
     /// Forget the speaker; the voiceprint cannot be read any more, in backups neither.
     Delete(SpeakerArgs),
+}
+
+/// What to do about capture devices.
+#[derive(Debug, Subcommand)]
+pub enum CaptureCommand {
+    /// List the devices: what they do, and what is wrong with them.
+    List,
+    /// Begin a call on a device.
+    Start {
+        /// The device, by its name in the configuration.
+        device: String,
+        /// Who the caller claims to be; whose device it is where not given.
+        #[arg(long, value_name = "ID", value_parser = SpeakerId::new)]
+        speaker: Option<SpeakerId>,
+    },
+    /// End the call on a device.
+    Stop {
+        /// The device.
+        device: String,
+    },
 }
 
 /// Which speaker.
@@ -268,6 +294,8 @@ mod tests {
             &["vouchctl", "trials", "t.csv", "--root", ".", "--test-speech", "0"],
             &["vouchctl", "compare", "a.wav", "b.wav", "--threshold", "101"],
             &["vouchctl", "enroll-file", "anna"],
+            &["vouchctl", "capture", "start"],
+            &["vouchctl", "capture", "start", "desk", "--speaker", ""],
             &["vouchctl", "replay"],
             &["vouchctl", "replay", "x.pcap", "--enroll", "anna"],
             &["vouchctl", "replay", "x.pcap", "--enroll", "=x.wav"],

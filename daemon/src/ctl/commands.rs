@@ -1,11 +1,11 @@
 //! Each command: one request, and its answer printed.
 
-use super::args::{Command, Ctl, Format, ResultArgs, SpeakerCommand};
+use super::args::{CaptureCommand, Command, Ctl, Format, ResultArgs, SpeakerCommand};
 use super::client::{Client, Content, PATIENCE, segment};
 use super::error::CtlError;
 use super::output::{print, print_line};
 use super::{form, offline, replay, show, watch};
-use crate::api::{EnrollRequest, EvaluateRequest, SpeakerOfCall};
+use crate::api::{EnrollRequest, EvaluateRequest, SpeakerOfCall, StartRequest};
 use crate::pii::SpeakerId;
 use crate::verdict::Verdict;
 use hyper::Method;
@@ -62,6 +62,7 @@ impl Asker {
                     .await
             }
             Command::Result(args) => self.result(&args).await,
+            Command::Capture { command } => self.capture(command).await,
             Command::Speaker { command } => self.speaker(command).await,
             Command::EnrollFile { speaker, files, consent } => {
                 self.enroll_file(&speaker, &files, consent.as_deref()).await
@@ -92,6 +93,20 @@ impl Asker {
             Format::Plain => print_line(parse::<Verdict>(&answer)?.status.as_str()),
             Format::Json => print_json(&answer),
             Format::Table => self.show(&answer, |verdict| show::result(verdict, &self.zone)),
+        }
+    }
+
+    async fn capture(&self, command: CaptureCommand) -> Result<(), CtlError> {
+        match command {
+            CaptureCommand::List => self.get("/v1/captures", |views: &Vec<_>| show::captures(views)).await,
+            CaptureCommand::Start { device, speaker } => {
+                let speaker_id = speaker.map(|speaker| speaker.reveal().to_owned());
+                let content = Content::json(&StartRequest { speaker_id });
+                self.post(&capture_path(&device, "/start"), content, show::capture).await
+            }
+            CaptureCommand::Stop { device } => {
+                self.post(&capture_path(&device, "/stop"), Content::default(), show::capture).await
+            }
         }
     }
 
@@ -159,6 +174,10 @@ impl Asker {
 
 fn call_path(call: &str, rest: &str) -> String {
     format!("/v1/calls/{}{rest}", segment(call))
+}
+
+fn capture_path(device: &str, rest: &str) -> String {
+    format!("/v1/captures/{}{rest}", segment(device))
 }
 
 fn speaker_path(speaker: &SpeakerId, rest: &str) -> String {

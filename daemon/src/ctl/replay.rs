@@ -54,7 +54,7 @@ fn row(table: &mut Table, view: &CallView, zone: &TimeZone) {
         format!("{:.1} s", view.net_speech_s),
         view.codec.clone().unwrap_or_else(dash),
         format!("{:.1} %", view.result.quality.loss * 100.0),
-        view.sip_call_id.clone(),
+        view.sip_call_id.clone().unwrap_or_else(dash),
     ]);
 }
 

@@ -2,7 +2,9 @@
 
 use super::table::{Table, duration, local_clock, local_time};
 use crate::verdict::{Reason, Verdict};
-use crate::view::{CallView, EnrollmentState, EnrollmentView, GatewayWarning, SpeakerView, StatusView};
+use crate::view::{
+    CallView, CaptureView, EnrollmentState, EnrollmentView, GatewayWarning, SpeakerView, StatusView,
+};
 use jiff::tz::TimeZone;
 
 /// State of the daemon.
@@ -20,6 +22,10 @@ pub(super) fn status(view: &StatusView) -> String {
             format!("{}: {} packets, {} dropped while capturing", tap.interface, tap.packets, tap.dropped);
         table.pair("tap", Some(figures));
     }
+    for view in &view.captures {
+        let fault = view.fault.as_ref().map_or_else(String::new, |fault| format!(": {fault}"));
+        table.pair("capture", Some(format!("{}: {}{fault}", view.name, view.state.as_str())));
+    }
     table.pair("uptime", Some(duration(view.uptime_s)));
     table.pair("version", Some(view.version.clone()));
     table.pair("model", Some(format!("version {}, {} kernel", view.model_version, view.kernel)));
@@ -34,6 +40,46 @@ pub(super) fn gateway_warning(warning: &GatewayWarning) -> String {
         return format!("peer {peer}: no longer one voice for several speakers");
     }
     format!("peer {peer}: one voice in the calls of {one_voice} of {speakers} speakers; {remedy}")
+}
+
+/// A list of capture devices.
+pub(super) fn captures(views: &[CaptureView]) -> String {
+    if views.is_empty() {
+        return "no capture devices are configured\n".to_owned();
+    }
+    let mut table =
+        Table::with_headings(&["DEVICE", "STATE", "CALL", "RATE", "OVERRUNS", "LOST", "PCM", "FAULT"]);
+    for view in views {
+        table.row(&[
+            view.name.clone(),
+            view.state.as_str().to_owned(),
+            view.call.clone().unwrap_or_else(|| "-".into()),
+            view.rate_hz.map_or_else(|| "-".into(), |rate| format!("{rate} Hz")),
+            view.overruns.to_string(),
+            lost(view),
+            view.device.clone(),
+            view.fault.clone().unwrap_or_else(|| "-".into()),
+        ]);
+    }
+    table.text()
+}
+
+/// One capture device.
+pub(super) fn capture(view: &CaptureView) -> String {
+    let mut table = Table::default();
+    table.pair("device", Some(view.name.clone()));
+    table.pair("PCM", Some(format!("{}, channel {}", view.device, view.channel)));
+    table.pair("state", Some(view.state.as_str().to_owned()));
+    table.pair("fault", view.fault.clone());
+    table.pair("call", view.call.clone());
+    table.pair("rate", view.rate_hz.map(|rate| format!("{rate} Hz")));
+    table.pair("overruns", (view.overruns > 0).then(|| view.overruns.to_string()));
+    table.pair("lost", (view.lost_ms > 0).then(|| lost(view)));
+    table.text()
+}
+
+fn lost(view: &CaptureView) -> String {
+    format!("{:.1} s", view.lost_ms as f64 / 1000.0)
 }
 
 /// A list of calls.
@@ -93,7 +139,7 @@ fn enrollment_in_short(view: &EnrollmentView) -> String {
 pub(super) fn call(view: &CallView, zone: &TimeZone) -> String {
     let mut table = Table::default();
     table.pair("call", Some(view.id.clone()));
-    table.pair("SIP Call-ID", Some(view.sip_call_id.clone()));
+    table.pair("SIP Call-ID", view.sip_call_id.clone());
     table.pair("source", serde_json::to_value(view.source).ok().and_then(|v| v.as_str().map(str::to_owned)));
     table.pair("peer", Some(view.peer.clone()));
     table.pair("started", Some(local_time(&view.started, zone)));
@@ -222,6 +268,7 @@ const fn explain(reason: Reason) -> &'static str {
         Reason::ModelMismatch => "the voiceprint was made by another model; enroll the speaker again",
         Reason::StoreFault => "the voiceprint could not be read; see the log",
         Reason::EngineFault => "the voice engine failed; see the log",
+        Reason::DeviceGone => "the capture device went away; see `vouchctl capture list`",
         Reason::UnknownCall => "the call asked about is not heard here",
         Reason::AmbiguousCall => "the question fits several calls; ask by X-Voice-ID-Call",
     }

@@ -1,5 +1,6 @@
 //! From the caller's packets to speech frames: jitter buffer, decoder, concealment, detector, ring.
 
+use super::captured::Capture;
 use super::clock::{Gap, StreamClock};
 use super::codec::{Codec, Foreign, MAX_SAMPLES, Payload, PayloadMap};
 use super::decoders::Decoders;
@@ -79,6 +80,11 @@ impl Ear {
     pub(super) fn take(&mut self, packet: &RtpPacket<'_>, map: &PayloadMap, now: Instant) {
         let Self { jitter, hearing } = self;
         jitter.push(packet, now, &mut |ordered| hearing.take(&ordered, map, now));
+    }
+
+    /// Takes what a capture device gave: in order, and decoded.
+    pub(super) fn take_capture(&mut self, capture: &Capture<'_>) {
+        self.hearing.take_capture(capture);
     }
 
     /// Gives up what has been missing for too long.
@@ -237,6 +243,23 @@ impl Hearing {
         }
         self.hear(pcm, Origin::Heard, now);
         self.facts.codec = Some(codec);
+    }
+
+    fn take_capture(&mut self, capture: &Capture<'_>) {
+        self.hear_in(capture.band);
+        self.bridge(Gap { lost: capture.lost, pause: 0 }, capture.at);
+        // The concealer fades what follows a loss in, in place; without a loss it only remembers.
+        let mut block = [0; BLOCK];
+        for pcm in capture.pcm.chunks(BLOCK) {
+            let block = &mut block[..pcm.len()];
+            block.copy_from_slice(pcm);
+            self.concealer.heard(block);
+            self.hear(block, Origin::Heard, capture.at);
+        }
+        self.facts.codec = Some(match capture.band {
+            Band::Narrow => Codec::L16Narrow,
+            Band::Wide => Codec::L16Wide,
+        });
     }
 
     /// Goes on in another band, if it is another one. Speech collected so far stays, for the telephone band.

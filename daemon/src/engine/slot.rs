@@ -1,5 +1,6 @@
 //! One place for a call: its streams, its ear, and the embeddings asked for.
 
+use super::captured::Capture;
 use super::ear::{Ear, ear_bytes};
 use super::line::{BURST, Line};
 use super::stream::{MediaSource, Traffic};
@@ -220,6 +221,19 @@ impl SlotState {
             return;
         }
         let heard = catch_unwind(AssertUnwindSafe(|| ear.take(&packet, &stream.payloads, now)));
+        *faulted |= heard.is_err();
+    }
+
+    /// Takes what a capture device gave for a line; it counts as one packet.
+    pub(super) fn take_capture(&mut self, line: usize, capture: &Capture<'_>) {
+        let Self { lines, ear, analysed, caller, faulted, .. } = self;
+        let Some(stream) = lines[line].as_mut().map(|line| &mut line.stream) else { return };
+        stream.captured(capture.at);
+        if *caller != Some(line) || !*analysed || *faulted {
+            stream.traffic.unheard += 1;
+            return;
+        }
+        let heard = catch_unwind(AssertUnwindSafe(|| ear.take_capture(capture)));
         *faulted |= heard.is_err();
     }
 

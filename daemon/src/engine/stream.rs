@@ -130,6 +130,12 @@ impl Stream {
         }
     }
 
+    /// Counts audio that came without a packet.
+    pub(super) fn captured(&mut self, at: Instant) {
+        self.traffic.packets += 1;
+        self.last_packet = Some(at);
+    }
+
     /// Takes a datagram from the RTP port; gives the packet in it if it belongs to the stream. SRTP is decrypted in place.
     pub(super) fn take_rtp<'a>(
         &mut self,

@@ -29,6 +29,8 @@ pub(super) enum Way {
     },
     /// Nothing: it is only overheard.
     Tapped(Box<TappedSession>),
+    /// Nothing: a capture device hears it.
+    Captured,
 }
 
 /// One call on the exchange.
@@ -37,16 +39,16 @@ pub(super) struct Line {
     /// Name on the socket.
     pub(super) id: String,
     /// Call-ID of the dialog with us, or of the dialog overheard.
-    pub(super) sip_call_id: String,
+    pub(super) sip_call_id: Option<String>,
     /// All names that a query may use for it.
     pub(super) names: CallNames,
     /// Who talks to whom, as its metadata says.
     pub(super) parties: Parties,
     /// How it came in.
     pub(super) source: Source,
-    /// Address of the gateway.
-    pub(super) address: IpAddr,
-    /// The gateway, as configured.
+    /// Address of the gateway, if it came from one.
+    pub(super) address: Option<IpAddr>,
+    /// The gateway, as configured, or what stands for it.
     pub(super) peer: Peer,
     /// Its dialog and its media.
     pub(super) way: Way,
@@ -75,7 +77,7 @@ impl Line {
     pub(super) fn dialog(&self) -> Option<DialogId> {
         match self.way {
             Way::Answered { dialog, .. } => Some(dialog),
-            Way::Tapped(_) => None,
+            Way::Tapped(_) | Way::Captured => None,
         }
     }
 
@@ -85,7 +87,7 @@ impl Line {
             id: self.id.clone(),
             sip_call_id: self.sip_call_id.clone(),
             source: self.source,
-            peer: self.address.to_string(),
+            peer: self.address.map_or_else(|| self.peer.name.clone(), |address| address.to_string()),
             started: self.started.to_string(),
             ended: self.ended.map(|time| time.to_string()),
             speaker_id: self.call.speaker().map(|speaker| speaker.reveal().to_owned()),

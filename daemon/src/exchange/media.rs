@@ -5,6 +5,7 @@ use super::line::{Line, Way};
 use super::people::{still_enrolled, voices};
 use crate::ask::AskError;
 use crate::call::{Effect, EnrollmentStep, NewVoiceprint};
+use crate::capture::Captures;
 use crate::decision::{Heard, Voice, Voiceprint};
 use crate::engine::codec::{Codec, Foreign};
 use crate::engine::{CallSlot, EmbedJob, EmbedOutcome, Progress};
@@ -54,6 +55,7 @@ impl Exchange {
         self.guard().forget_old(self.now());
         drop(floor);
         self.0.metrics.mirror(&self.0.engine.counters());
+        self.0.metrics.capture.mirror(&self.with_captures(Captures::counts));
         self.0.metrics.store.speakers.set(self.0.store.count() as i64);
     }
 
@@ -179,7 +181,7 @@ impl Exchange {
             tracing::warn!(call = line.id, "no packet for too long: the call is over");
             match line.way {
                 Way::Answered { .. } => self.hang_up(line),
-                Way::Tapped(_) => self.end(line),
+                Way::Tapped(_) | Way::Captured => self.end(line),
             }
         }
     }
@@ -211,6 +213,7 @@ fn codec(line: &Line, progress: &Progress) -> Option<&'static str> {
     let agreed = match &line.way {
         Way::Answered { session, .. } => session.foreign(),
         Way::Tapped(session) => session.foreign(),
+        Way::Captured => None,
     };
     agreed.map(Foreign::name).or(heard).or(foreign)
 }

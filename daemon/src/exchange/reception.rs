@@ -247,11 +247,11 @@ impl Exchange {
         let mut floor = self.floor();
         let mut line = Line {
             id: new_id(),
-            sip_call_id: request.call_id().to_owned(),
+            sip_call_id: Some(request.call_id().to_owned()),
             names,
             parties: Parties::of(&session),
             source: if session.is_recording() { Source::Siprec } else { Source::MediaLeg },
-            address: arrival.from,
+            address: Some(arrival.from),
             peer: peer.clone(),
             slot: Some(session.slot()),
             call: Call::new(

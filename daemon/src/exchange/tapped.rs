@@ -185,11 +185,11 @@ impl Exchange {
         let claim = claims.then(|| self.tapped_claim(None, &peer, invite, speaker)).flatten();
         let mut line = Line {
             id: new_id(),
-            sip_call_id: invite.call_id().to_owned(),
+            sip_call_id: Some(invite.call_id().to_owned()),
             names,
             parties: Parties::of_invite(invite),
             source: Source::Tap,
-            address: from.ip(),
+            address: Some(from.ip()),
             peer,
             slot: Some(slot),
             // Media follows at once, with whatever stands in its way.

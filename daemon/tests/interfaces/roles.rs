@@ -5,13 +5,14 @@ use vouch::api::problem::Kind;
 use vouch::api::roles::Role;
 
 /// Method, path, body and the least role that may.
-const REQUESTS: [(&str, &str, &str, Role); 17] = [
+const REQUESTS: [(&str, &str, &str, Role); 20] = [
     ("GET", "/v1/status", "", Role::Reader),
     ("GET", "/v1/calls", "", Role::Reader),
     ("GET", "/v1/calls/c1", "", Role::Reader),
     ("GET", "/v1/calls/c1/result", "", Role::Reader),
     ("GET", "/v1/calls/c1/result?wait=1ms", "", Role::Reader),
     ("GET", "/v1/calls/c1/speaker", "", Role::Reader),
+    ("GET", "/v1/captures", "", Role::Reader),
     ("GET", "/v1/speakers", "", Role::Reader),
     ("GET", "/v1/speakers/anna", "", Role::Reader),
     ("GET", "/metrics", "", Role::Reader),
@@ -19,6 +20,8 @@ const REQUESTS: [(&str, &str, &str, Role); 17] = [
     ("PUT", "/v1/calls/c1/speaker", r#"{"speaker_id":"anna"}"#, Role::Agent),
     ("POST", "/v1/calls/c1/enroll", "", Role::Agent),
     ("POST", "/v1/calls/c1/evaluate", "", Role::Agent),
+    ("POST", "/v1/captures/desk/start", "", Role::Agent),
+    ("POST", "/v1/captures/desk/stop", "", Role::Agent),
     ("POST", "/v1/speakers/anna/opt-out", "", Role::Agent),
     ("POST", "/v1/speakers/anna/opt-in", "", Role::Agent),
     ("POST", "/v1/speakers/anna/enroll", "", Role::Agent),

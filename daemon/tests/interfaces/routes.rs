@@ -7,7 +7,7 @@ use vouch::api::ApiConfig;
 use vouch::api::problem::{Kind, Problem};
 use vouch::ask::AskError;
 use vouch::verdict::Status;
-use vouch::view::{CallView, SpeakerView, StatusView};
+use vouch::view::{CallView, CaptureView, SpeakerView, StatusView};
 
 #[test]
 fn readers_routes_show_what_the_desk_knows() {
@@ -23,6 +23,8 @@ fn readers_routes_show_what_the_desk_knows() {
     let speakers: Vec<SpeakerView> = serde_json::from_value(lab.get("/v1/speakers").json()).unwrap();
     assert_eq!(speakers, [script::speaker("anna", "enrolled")]);
     assert_eq!(lab.get("/v1/speakers/anna").json()["status"], "enrolled");
+    let captures: Vec<CaptureView> = serde_json::from_value(lab.get("/v1/captures").json()).unwrap();
+    assert_eq!((&captures, &captures), (&status.captures, &vec![script::capture("desk")]));
 }
 
 #[test]
@@ -60,12 +62,21 @@ fn agents_routes_pass_on_what_they_were_told() {
     assert_eq!(lab.ask("POST", "/v1/calls/c1/enroll", "", b"").status, 200);
     assert_eq!(lab.json("POST", "/v1/calls/c1/evaluate", r#"{"start_new":true}"#).status, 200);
     assert_eq!(lab.json("POST", "/v1/calls/c1/evaluate", "null").status, 200);
+    let started = lab.json("POST", "/v1/captures/desk/start", r#"{"speaker_id":"bert"}"#).json();
+    assert_eq!((&started["state"], &started["call"]), (&json!("in-call"), &json!("c2")));
+    assert_eq!(lab.ask("POST", "/v1/captures/desk/start", "", b"").status, 200);
+    assert_eq!(lab.ask("POST", "/v1/captures/desk/stop", "", b"").json()["name"], "desk");
+    lab.ask("POST", "/v1/captures/dusk/start", "", b"").is_problem(Kind::NoSuchDevice);
+    lab.json("POST", "/v1/captures/desk/start", r#"{"speaker_id":""}"#).is_problem(Kind::Invalid);
     for asked in [
         "set-speaker c1 bert",
         "enroll c1 Some(\"form 7\")",
         "enroll c1 None",
         "evaluate c1 true",
         "evaluate c1 false",
+        "start-capture desk Some(\"bert\")",
+        "start-capture desk None",
+        "stop-capture desk",
     ] {
         assert!(lab.script.was_asked(asked), "{asked}");
     }
@@ -144,7 +155,7 @@ fn a_waiting_request_is_answered_by_the_final_result() {
     let lab = Lab::new();
     std::thread::scope(|scope| {
         // By the id of the SIP call, as a dialplan asks; the script knows the call by both.
-        let sip_id = script::call("c1").sip_call_id;
+        let sip_id = script::call("c1").sip_call_id.unwrap();
         lab.script.calls.lock().unwrap().insert(sip_id.clone(), script::call("c1"));
         let waiting = scope.spawn(|| lab.get("/v1/calls/c1%40gateway%2F7/result?wait=1m").json());
         wait_until("the request waits", || lab.script.was_asked(&format!("call {sip_id}")));

@@ -8,7 +8,10 @@ use vouch::audio::Recording;
 use vouch::events::{EventHub, Subscription};
 use vouch::pii::SpeakerId;
 use vouch::verdict::{Fraud, QualityReport, Status, Verdict};
-use vouch::view::{CallView, EnrollmentState, EnrollmentView, Event, Source, SpeakerView, StatusView};
+use vouch::view::{
+    CallView, CaptureState, CaptureView, EnrollmentState, EnrollmentView, Event, Source, SpeakerView,
+    StatusView,
+};
 
 /// Events that the script's history holds.
 pub(crate) const HISTORY: usize = 8;
@@ -91,7 +94,7 @@ impl Script {
 pub(crate) fn call(id: &str) -> CallView {
     CallView {
         id: id.to_owned(),
-        sip_call_id: format!("{id}@gateway/7"),
+        sip_call_id: Some(format!("{id}@gateway/7")),
         source: Source::MediaLeg,
         peer: "192.0.2.7:5060".into(),
         started: "2026-11-23T22:00:00Z".into(),
@@ -140,6 +143,19 @@ pub(crate) fn speaker(id: &str, status: &str) -> SpeakerView {
     }
 }
 
+pub(crate) fn capture(name: &str) -> CaptureView {
+    CaptureView {
+        name: name.to_owned(),
+        device: "hw:1,0".into(),
+        channel: 1,
+        state: CaptureState::Absent,
+        fault: Some("cannot be opened: No such device".into()),
+        overruns: 2,
+        lost_ms: 1_300,
+        ..CaptureView::default()
+    }
+}
+
 /// An answer that is there already.
 fn now<T: Send + 'static>(answer: Result<T, AskError>) -> Ask<'static, T> {
     Box::pin(std::future::ready(answer))
@@ -159,6 +175,7 @@ impl Desk for Script {
             listeners: vec!["udp:127.0.0.1:5060".into()],
             tap: Vec::new(),
             warnings: Vec::new(),
+            captures: vec![capture("desk")],
             health: "ready".into(),
         }))
     }
@@ -192,6 +209,26 @@ impl Desk for Script {
     fn evaluate<'a>(&'a self, call: &'a str, start_new: bool) -> Ask<'a, Verdict> {
         self.note(format!("evaluate {call} {start_new}"));
         now(self.change_allowed().and_then(|()| self.find(call)).map(|view| view.result))
+    }
+
+    fn captures(&self) -> Ask<'_, Vec<CaptureView>> {
+        now(Ok(vec![capture("desk")]))
+    }
+
+    fn start_capture<'a>(&'a self, device: &'a str, speaker: Option<SpeakerId>) -> Ask<'a, CaptureView> {
+        self.note(format!("start-capture {device} {:?}", speaker.as_ref().map(SpeakerId::reveal)));
+        let found = if device == "desk" { Ok(()) } else { Err(AskError::NoSuchDevice) };
+        let (state, call) = (CaptureState::InCall, Some("c2".to_owned()));
+        now(found.and_then(|()| self.change_allowed()).map(|()| CaptureView {
+            state,
+            call,
+            ..capture("desk")
+        }))
+    }
+
+    fn stop_capture<'a>(&'a self, device: &'a str) -> Ask<'a, CaptureView> {
+        self.note(format!("stop-capture {device}"));
+        now(self.change_allowed().map(|()| capture(device)))
     }
 
     fn speakers(&self) -> Ask<'_, Vec<SpeakerView>> {

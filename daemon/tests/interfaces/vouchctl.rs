@@ -51,6 +51,12 @@ fn answers_are_tables_for_people() {
     let status = lab.prints(&["status"]);
     assert!(status.starts_with("health       ready\ncalls        1 of 100\n"), "{status}");
     assert!(status.contains("uptime       1 h 1 min\n"), "{status}");
+    assert!(status.contains("capture      desk: absent: cannot be opened: No such device\n"), "{status}");
+    assert_eq!(
+        lab.prints(&["capture", "list"]),
+        "DEVICE  STATE   CALL  RATE  OVERRUNS  LOST   PCM     FAULT\n\
+         desk    absent  -     -     2         1.3 s  hw:1,0  cannot be opened: No such device\n"
+    );
     let calls = lab.prints(&["calls"]);
     assert_eq!(
         calls,
@@ -90,6 +96,11 @@ fn commands_of_agents_reach_the_desk() {
     for asked in ["set-speaker c1 +1 555/1", "enroll c1 Some(\"form 7\")", "evaluate c1 true"] {
         assert!(lab.script.was_asked(asked), "{asked}");
     }
+    let started = lab.prints(&["capture", "start", "desk", "--speaker", "+1 555/1"]);
+    assert!(started.contains("state     in-call\n") && started.contains("call      c2\n"), "{started}");
+    assert!(lab.prints(&["capture", "stop", "desk"]).contains("lost      1.3 s\n"));
+    assert!(lab.script.was_asked("start-capture desk Some(\"+1 555/1\")"));
+    assert_eq!(lab.ctl(&["capture", "start", "dusk"]).code, 4);
     assert!(
         lab.prints(&["speaker", "list"])
             .contains("anna     enrolled  version 3   31.5 s  2026-11-20 08:00:00\n")
