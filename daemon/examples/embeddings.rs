@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use vouch::trials::list::TrialList;
-use vouch::trials::voice::{Voice, Wanted};
+use vouch::trials::voice::{Bands, Voice, Wanted};
 
 /// Writes the embeddings of the sides of a trial list.
 #[derive(Parser)]
@@ -52,7 +52,7 @@ fn main() -> Outcome<()> {
             let paths: Vec<PathBuf> = files.split(';').map(|file| arguments.root.join(file.trim())).collect();
             let speech_s = if *role == "test" { arguments.test_speech } else { arguments.enroll_speech };
             let enrollment = *role == "enroll" && arguments.features.is_none();
-            let wanted = Wanted { speech_s, telephone: false, masked: true, enrollment };
+            let wanted = Wanted { speech_s, telephone: false, bands: Bands::Telephone, enrollment };
             let side = voice.side(&paths, wanted)?;
             let mut line = format!("{role}\t{files}\t{}", side.speech_ms);
             for (_, embedding) in &side.embeddings {

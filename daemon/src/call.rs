@@ -8,7 +8,7 @@ mod enrollment;
 pub mod identity;
 mod verification;
 
-pub use enrollment::{Enrollment, EnrollmentStep};
+pub use enrollment::{Enrollment, EnrollmentStep, SEVERAL_VOICES};
 pub use verification::Verification;
 
 use crate::ask::AskError;
@@ -403,6 +403,9 @@ impl Call {
 
     fn keep(&mut self, voices: Vec<Voice>) {
         match self.claim.clone() {
+            Some(_) if voices.iter().any(|voice| voice.several) => {
+                self.enrollment.fail(SEVERAL_VOICES.to_owned(), &mut self.effects);
+            }
             Some(speaker) if !voices.is_empty() => {
                 let consent = self.enrollment.storing();
                 self.storing = Some(speaker.clone());

@@ -161,7 +161,7 @@ pub struct Embeddings {
     pub narrow: Option<Embedding>,
     /// Of wideband speech alone, for comparison with its like.
     pub wide: Option<Embedding>,
-    /// Whether more than one voice was heard; known of verifications with 8 s of net speech and more.
+    /// Whether more than one voice was heard; known of 8 s of net speech and more.
     pub several_voices: bool,
 }
 
@@ -373,8 +373,8 @@ impl Engine {
         free.slots.push_back(slot.index);
     }
 
-    /// Makes an embedding of the first `frames` frames of net speech in recordings, on the calling thread, which
-    /// it blocks; it takes nothing from the calls but time.
+    /// Makes embeddings for a voiceprint of the first `frames` frames of net speech in recordings, on the calling thread,
+    /// which it blocks; it takes nothing from the calls but time.
     ///
     /// # Errors
     /// [`RecordingsError`]: too little speech, or a fault of the network.
@@ -382,7 +382,7 @@ impl Engine {
         &self,
         recordings: &[Recording],
         frames: usize,
-    ) -> Result<Embedding, RecordingsError> {
+    ) -> Result<Embeddings, RecordingsError> {
         offline::embed_recordings(&self.pool.network, recordings, frames)
     }
 

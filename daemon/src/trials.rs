@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use voice::{Side, Voice, Wanted};
+use voice::{Bands, Side, Voice, Wanted};
 use vouch_dsp::features::Band;
 use vouch_dsp::network::{EmbedError, ModelError};
 use vouch_dsp::score::{CompareError, Curves, Sample, compare};
@@ -220,7 +220,7 @@ fn hear_all<'l>(request: &TrialsRequest, list: &'l TrialList) -> Result<Sides<'l
     let band = |key: &Key<'_>| sides[key].band;
     let mixed = pairs().filter(|[a, b]| band(a) != band(b));
     let wide: BTreeSet<Key<'_>> = mixed.flatten().filter(|key| band(key) == Band::Wide).collect();
-    let again = |key: Key<'_>| Wanted { masked: true, ..wanted(request, key.0) };
+    let again = |key: Key<'_>| Wanted { bands: Bands::Telephone, ..wanted(request, key.0) };
     let jobs: Vec<(Key<'_>, Wanted)> = wide.into_iter().map(|key| (key, again(key))).collect();
     for (key, side) in in_parallel(request, &jobs)? {
         sides.entry(key).and_modify(|known| known.embeddings.extend(side.embeddings));
@@ -236,7 +236,7 @@ fn wanted(request: &TrialsRequest, role: Role) -> Wanted {
     Wanted {
         speech_s: seconds,
         telephone: request.narrowband,
-        masked: false,
+        bands: Bands::Own,
         enrollment: role == Role::Enroll,
     }
 }

@@ -1,8 +1,10 @@
 //! Real speech in every codec through the engine, over loopback.
 
+use crate::opus::OpusEncoder;
 use coded::{ALLISON, CARLO, payloads};
 use std::time::Duration;
 use talk::{Leg, Talk};
+use vouch::audio::Recording;
 use vouch::engine::codec::Codec;
 use vouch::engine::{EmbedJob, Embeddings, Engine, Progress};
 use vouch_dsp::features::Band;
@@ -113,6 +115,25 @@ fn a_wideband_enrollment_serves_both_bands() {
         let Some(figures) = verified(&engine, &enrolled, codec, CARLO) else { return };
         assert!(figures.score < 90.0, "{codec:?} {figures:?}");
     }
+}
+
+#[test]
+fn telephone_speech_that_comes_as_opus_is_compared_as_telephone_speech() {
+    let engine = talk::engine(1);
+    let (Some(enrolled), Some(pcm)) = (enrolled(&engine, Codec::G722, ALLISON), talk::prompts(120)) else {
+        return;
+    };
+    let later = Recording { pcm: pcm[98 * 8000..].to_vec(), rate: 8000 };
+    let packets = OpusEncoder::open().packets(&later.pcm_at(Band::Wide));
+    let (leg, progress) = call(&engine, Codec::Opus, &packets);
+    assert!(progress.net_speech_frames >= 1000 && progress.band == Band::Wide, "{progress:?}");
+    let job = |enrollment| EmbedJob { tag: 1, first: 0, frames: 1000, enrollment, wide: true };
+    let test = voice(&engine, &leg, job(false));
+    assert!(test.wide.is_none());
+    let figures = compare(&samples(&enrolled, 25_000), &samples(&test, 10_000), Curves::shipped()).unwrap();
+    assert!(figures.score >= 90.0 && figures.band == Band::Narrow, "{figures:?}");
+    let (leg, _) = call(&engine, Codec::Opus, &packets);
+    assert!(voice(&engine, &leg, job(true)).wide.is_none(), "a wideband voiceprint of telephone speech");
 }
 
 #[test]

@@ -7,13 +7,14 @@
 use crate::features::{Band, LogMel};
 use crate::network::{EmbedError, Embedding, Network, Scratch};
 use crate::noise::add_babble;
+use crate::score::voices;
 use crate::sizes::EMBEDDING;
 
 /// How far the noise of the copy lies below the speech, in dB.
 pub const NOISE_BELOW_DB: u8 = 5;
 
-/// Embedding of enrollment speech: the mean of that of `frames` and of their noisy copy. The frames are noisy
-/// afterwards.
+/// Embedding of enrollment speech, the mean of that of `frames` and of their noisy copy, and whether several voices were
+/// heard in it. The frames are noisy afterwards.
 ///
 /// # Errors
 /// As [`Network::embed`].
@@ -22,12 +23,13 @@ pub fn embed(
     frames: &mut [LogMel],
     band: Band,
     scratch: &mut Scratch<'_>,
-) -> Result<Embedding, EmbedError> {
-    let mut sums = network.embed(frames, band, scratch)?.0.map(i32::from);
+) -> Result<(Embedding, bool), EmbedError> {
+    let (clean, several) = voices::embed(network, frames, band, scratch)?;
+    let mut sums = clean.0.map(i32::from);
     add_babble(frames, band.mels(), NOISE_BELOW_DB);
     let noisy = network.embed(frames, band, scratch)?;
     sums.iter_mut().zip(noisy.0).for_each(|(sum, value)| *sum += i32::from(value));
-    Ok(direction(&sums))
+    Ok((direction(&sums), several))
 }
 
 /// Embedding of unit length in the direction of `sums`.

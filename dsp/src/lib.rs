@@ -5,6 +5,7 @@
 //! [`network`], [`score`].
 #![no_std]
 
+pub mod bandwidth;
 pub mod codec;
 pub mod enrollment;
 pub mod features;

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use vouch::audio::Recording;
-use vouch::trials::voice::{MAX_SPEECH_S, Voice, Wanted};
+use vouch::trials::voice::{Bands, MAX_SPEECH_S, Voice, Wanted};
 use vouch_dsp::features::Band;
 use vouch_dsp::network::Embedding;
 use vouch_dsp::sizes::EMBEDDING;
@@ -124,14 +124,17 @@ fn embed(voice: &mut Voice, ready: &Ready, speech: &Speech, parts: &[Part]) -> O
             Part::Whole | Part::Half(_) => MAX_SPEECH_S,
         };
         let enrollment = part.is_enrollment();
-        let wanted = Wanted { speech_s, telephone: false, masked: line.masked, enrollment };
+        let (bands, band) =
+            if line.masked { (Bands::Telephone, Band::Narrow) } else { (Bands::Own, line.band) };
+        let wanted = Wanted { speech_s, telephone: false, bands, enrollment };
         let side = match part {
             Part::Half(half) => {
                 voice.embed(&carried.iter().map(|r| cut(r, half)).collect::<Vec<_>>(), wanted)?
             }
             _ => voice.embed(&carried, wanted)?,
         };
-        let embedding = side.embeddings.first().map(|(_, embedding)| *embedding);
+        // None where speech of a wideband line has nothing above the telephone's band.
+        let embedding = side.embeddings.iter().find(|(of, _)| *of == band).map(|(_, embedding)| *embedding);
         all.push((key(line, speech, part), (side.speech_ms, embedding)));
     }
     Ok(all)

@@ -3,6 +3,10 @@
 use super::Effect;
 use crate::pii::Pii;
 
+/// Why speech of more than one person makes no voiceprint: it would let in either of them.
+pub const SEVERAL_VOICES: &str =
+    "more than one voice was heard in the speech; a voiceprint needs one person alone";
+
 /// How far an enrollment is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EnrollmentStep {

@@ -209,6 +209,21 @@ fn enrollment_uses_the_newest_thirty_seconds_and_waits_for_them() {
 }
 
 #[test]
+fn speech_of_several_people_makes_no_voiceprint() {
+    let mut call = claimed(Standing::NotEnrolled);
+    call.progressed(heard(3000), now());
+    call.enroll(None, now()).unwrap();
+    assert_eq!(jobs(&mut call), [(1, 0, 3000)]);
+    call.embedded(1, vec![Voice { several: true, ..voice() }], now());
+    assert!(call.take_effects().iter().all(|effect| !matches!(effect, Effect::Store(_))));
+    let problem = SEVERAL_VOICES.to_owned();
+    assert_eq!(call.enrollment().step(), &EnrollmentStep::Failed { problem });
+    call.progressed(heard(3001), now());
+    call.enroll(None, now()).unwrap();
+    assert_eq!(jobs(&mut call), [(2, 1, 3000)]);
+}
+
+#[test]
 fn enrolled_speech_never_vouches_for_itself() {
     let mut call = claimed(Standing::NotEnrolled);
     call.enroll(None, now()).unwrap();

@@ -1,9 +1,11 @@
 //! Embeddings of recordings, for enrollment from files: the offline way, beside the pool, so it may allocate.
 
+use super::Embeddings;
 use crate::audio::Recording;
 use crate::trials::OfflineError;
-use crate::trials::voice::{Voice, Wanted};
-use vouch_dsp::network::{Embedding, Network};
+use crate::trials::voice::{Bands, Voice, Wanted};
+use vouch_dsp::features::Band;
+use vouch_dsp::network::Network;
 use vouch_dsp::sizes::FRAMES_PER_SECOND;
 
 /// Why recordings gave no embedding.
@@ -22,19 +24,19 @@ pub enum RecordingsError {
     Failed(#[from] OfflineError),
 }
 
-/// Makes one embedding, for comparison with telephone calls, of the first `frames` frames of net speech.
+/// Embeds the first `frames` frames of net speech for a voiceprint: for the telephone, and of wideband speech for its
+/// like, too.
 pub(super) fn embed_recordings(
     network: &Network<'static>,
     recordings: &[Recording],
     frames: usize,
-) -> Result<Embedding, RecordingsError> {
+) -> Result<Embeddings, RecordingsError> {
     let needed_s = frames as f32 / FRAMES_PER_SECOND as f32;
-    let wanted = Wanted { speech_s: needed_s, telephone: false, masked: true, enrollment: true };
+    let wanted = Wanted { speech_s: needed_s, telephone: false, bands: Bands::Both, enrollment: true };
     let side = Voice::over(network.clone()).embed(recordings, wanted)?;
-    match side.embeddings.first() {
-        Some((_, embedding)) if side.speech_ms as usize * FRAMES_PER_SECOND >= frames * 1000 => {
-            Ok(*embedding)
-        }
-        _ => Err(RecordingsError::TooLittleSpeech { held_s: side.speech_s(), needed_s }),
+    if (side.speech_ms as usize * FRAMES_PER_SECOND) < frames * 1000 {
+        return Err(RecordingsError::TooLittleSpeech { held_s: side.speech_s(), needed_s });
     }
+    let of = |band: Band| side.embeddings.iter().find(|(made_for, _)| *made_for == band).map(|made| made.1);
+    Ok(Embeddings { narrow: of(Band::Narrow), wide: of(Band::Wide), several_voices: side.several_voices })
 }

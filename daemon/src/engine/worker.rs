@@ -7,6 +7,7 @@ use crate::sys::priority::be_nice;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
+use vouch_dsp::bandwidth::is_wideband;
 use vouch_dsp::enrollment;
 use vouch_dsp::features::{Band, LogMel};
 use vouch_dsp::network::{EmbedError, Embedding, Network, Scratch, scratch_sizes};
@@ -65,7 +66,7 @@ impl Bench {
     }
 
     /// A voiceprint of wideband speech serves calls of both bands; a call is embedded for the band that it has in common
-    /// with the voiceprint.
+    /// with the voiceprint. What merely came by a wideband codec is not wideband speech.
     fn embed_bands(&mut self, network: &Network<'_>, started: &StartedJob) -> Result<Embeddings, EmbedError> {
         let job = started.job;
         let frames = job.frames as usize;
@@ -74,10 +75,12 @@ impl Bench {
             let Self { window, copy, narrow, wide } = self;
             copy[..frames].copy_from_slice(&window[..frames]);
             copy[..frames].iter_mut().for_each(|frame| Band::Wide.from_telephone_scale(frame));
-            let mut scratch = Scratch { narrow, wide };
-            let wanted = (Band::Wide, job.enrollment);
-            let (embedding, several) = embed(network, &mut copy[..frames], wanted, &mut scratch)?;
-            (made.wide, made.several_voices) = (Some(embedding), several);
+            if is_wideband(&copy[..frames]) {
+                let mut scratch = Scratch { narrow, wide };
+                let wanted = (Band::Wide, job.enrollment);
+                let (embedding, several) = embed(network, &mut copy[..frames], wanted, &mut scratch)?;
+                (made.wide, made.several_voices) = (Some(embedding), several);
+            }
         }
         if job.enrollment || made.wide.is_none() {
             let Self { window, narrow, wide, .. } = self;
@@ -111,13 +114,10 @@ fn embed(
     scratch: &mut Scratch<'_>,
 ) -> Result<(Embedding, bool), EmbedError> {
     if enrollment {
-        return Ok((enrollment::embed(network, frames, band, scratch)?, false));
+        enrollment::embed(network, frames, band, scratch)
+    } else {
+        voices::embed(network, frames, band, scratch)
     }
-    if frames.len() < voices::LEAST_FRAMES {
-        return Ok((network.embed(frames, band, scratch)?, false));
-    }
-    let (embedding, stretches) = network.embed_with_stretches(frames, band, scratch)?;
-    Ok((embedding, voices::are_several(&stretches, band)))
 }
 
 fn start(pool: &Pool, slot: CallSlot, bench: &mut Bench) -> Option<StartedJob> {

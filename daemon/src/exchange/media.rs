@@ -7,7 +7,7 @@ use crate::ask::AskError;
 use crate::call::{Effect, EnrollmentStep, NewVoiceprint};
 use crate::decision::{Heard, Voice, Voiceprint};
 use crate::engine::codec::{Codec, Foreign};
-use crate::engine::{CallSlot, EmbedJob, EmbedOutcome, Progress};
+use crate::engine::{CallSlot, EmbedJob, EmbedOutcome, Embeddings, Progress};
 use crate::pii::Pii;
 use jiff::SignedDuration;
 use std::sync::Arc;
@@ -63,7 +63,7 @@ impl Exchange {
         let Some(slot) = line.slot else { return };
         let now = self.now();
         while let Some(outcome) = self.0.engine.take_embedding(slot) {
-            line.call.embedded(outcome.job.tag, voices(&outcome), now);
+            line.call.embedded(outcome.job.tag, embedded(&outcome), now);
         }
         if let Some(progress) = self.0.engine.progress(slot) {
             line.codec = codec(line, &progress).or(line.codec);
@@ -212,11 +212,16 @@ fn codec(line: &Line, progress: &Progress) -> Option<&'static str> {
     agreed.map(Foreign::name).or(heard).or(foreign)
 }
 
-/// The voice in each band that was embedded; none when the engine failed.
-fn voices(outcome: &EmbedOutcome) -> Vec<Voice> {
-    let (Ok(net_speech_ms), Ok(made)) = (u32::try_from(outcome.job.frames * 10), outcome.result) else {
-        return Vec::new();
-    };
+/// What was embedded of the caller's speech; nothing when the engine failed.
+fn embedded(outcome: &EmbedOutcome) -> Vec<Voice> {
+    match (u32::try_from(outcome.job.frames * 10), &outcome.result) {
+        (Ok(net_speech_ms), Ok(made)) => voices(made, net_speech_ms),
+        _ => Vec::new(),
+    }
+}
+
+/// The voice in each band that was embedded, of so much net speech.
+pub(super) fn voices(made: &Embeddings, net_speech_ms: u32) -> Vec<Voice> {
     let several = made.several_voices;
     [(Band::Narrow, made.narrow), (Band::Wide, made.wide)]
         .into_iter()

@@ -1,9 +1,10 @@
 //! Speakers: what the store says of them, and what is done with them.
 
 use super::Exchange;
+use super::media::voices;
 use crate::ask::AskError;
 use crate::audio::Recording;
-use crate::call::{NewVoiceprint, Standing};
+use crate::call::{NewVoiceprint, SEVERAL_VOICES, Standing};
 use crate::decision::{Voice, Voiceprint};
 use crate::engine::Engine;
 use crate::pii::{Pii, SpeakerId};
@@ -11,7 +12,6 @@ use crate::store::{self, SpeakerRecord, Store, StoreError, StoredEmbedding};
 use crate::view::SpeakerView;
 use jiff::Timestamp;
 use std::sync::Arc;
-use vouch_dsp::features::Band;
 
 impl Exchange {
     /// All speakers known, in order of their ids.
@@ -86,9 +86,8 @@ impl Exchange {
         }
         let (engine, needed) = (self.0.engine.clone(), policy.enrollment_frames as usize);
         let work = move || hear(&engine, &recordings, needed);
-        let voice = tokio::task::spawn_blocking(work).await.map_err(|_| AskError::Stopping)??;
-        let new =
-            NewVoiceprint { speaker: speaker.clone(), voices: vec![voice], consent: consent.map(Pii::new) };
+        let voices = tokio::task::spawn_blocking(work).await.map_err(|_| AskError::Stopping)??;
+        let new = NewVoiceprint { speaker: speaker.clone(), voices, consent: consent.map(Pii::new) };
         self.store(new, None).await?;
         self.speaker(speaker).await
     }
@@ -174,17 +173,14 @@ pub(super) fn still_enrolled(standing: Standing) -> Result<Arc<Voiceprint>, AskE
     }
 }
 
-/// The voice of `frames` frames of net speech in recordings; fewer are refused.
-fn hear(engine: &Engine, recordings: &[Recording], frames: usize) -> Result<Voice, AskError> {
+/// The voice of `frames` frames of net speech in recordings, in each band that they have; fewer are refused.
+fn hear(engine: &Engine, recordings: &[Recording], frames: usize) -> Result<Vec<Voice>, AskError> {
     let made = engine.embed_recordings(recordings, frames);
-    let embedding = made.map_err(|problem| AskError::Invalid(problem.to_string()))?;
-    // Whatever the rate of the recordings, the voiceprint is made to serve on the telephone.
-    Ok(Voice {
-        embedding: Pii::new(embedding),
-        band: Band::Narrow,
-        net_speech_ms: frames as u32 * 10,
-        several: false,
-    })
+    let made = made.map_err(|problem| AskError::Invalid(problem.to_string()))?;
+    if made.several_voices {
+        return Err(AskError::Invalid(SEVERAL_VOICES.to_owned()));
+    }
+    Ok(voices(&made, frames as u32 * 10))
 }
 
 /// A stored voiceprint as the decision takes it.

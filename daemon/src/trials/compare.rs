@@ -1,6 +1,6 @@
 //! `vouchctl compare`: are these two recordings the same person?
 
-use super::voice::{Side, Voice, Wanted};
+use super::voice::{Bands, Side, Voice, Wanted};
 use super::{MIN_ENROLL_S, MIN_TEST_S, OfflineError, curves, samples};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -32,8 +32,12 @@ pub struct CompareRequest {
 pub fn run(request: &CompareRequest, out: &mut dyn Write) -> Result<(), OfflineError> {
     let curves = curves(request.calibration.as_deref())?;
     let mut voice = Voice::new()?;
-    let wanted =
-        |speech_s, enrollment| Wanted { speech_s, telephone: request.narrowband, masked: false, enrollment };
+    let wanted = |speech_s, enrollment| Wanted {
+        speech_s,
+        telephone: request.narrowband,
+        bands: Bands::Own,
+        enrollment,
+    };
     let sides = [(&request.enroll, wanted(30.0, true)), (&request.test, wanted(10.0, false))];
     let mut heard = Vec::new();
     for (file, wanted) in sides {
@@ -42,7 +46,7 @@ pub fn run(request: &CompareRequest, out: &mut dyn Write) -> Result<(), OfflineE
     // A wideband side that meets a narrowband one needs an embedding of the band they share.
     if heard[0].band != heard[1].band {
         let (at, wide) = if heard[0].band == Band::Wide { (0, sides[0]) } else { (1, sides[1]) };
-        let again = voice.side(std::slice::from_ref(wide.0), Wanted { masked: true, ..wide.1 })?;
+        let again = voice.side(std::slice::from_ref(wide.0), Wanted { bands: Bands::Telephone, ..wide.1 })?;
         heard[at].embeddings.extend(again.embeddings);
     }
     let enough = heard[0].speech_s() >= MIN_ENROLL_S && heard[1].speech_s() >= MIN_TEST_S;

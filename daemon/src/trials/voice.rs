@@ -4,11 +4,13 @@ use super::OfflineError;
 use crate::audio::Recording;
 use crate::model;
 use std::path::PathBuf;
+use vouch_dsp::bandwidth::is_wideband;
 use vouch_dsp::codec::g711::Law;
 use vouch_dsp::enrollment;
 use vouch_dsp::features::{Band, LogMel};
 use vouch_dsp::listener::{Listener, Origin};
 use vouch_dsp::network::{Embedding, Network, Scratch, scratch_sizes};
+use vouch_dsp::score::voices;
 use vouch_dsp::sizes::{FRAMES_PER_SECOND, MAX_FRAMES, MELS, MIN_FRAMES};
 
 /// Most net speech that one embedding is made of, in seconds.
@@ -23,22 +25,45 @@ pub struct Wanted {
     pub speech_s: f32,
     /// Whether wideband recordings go through the telephone: 8 kHz and mu-law.
     pub telephone: bool,
-    /// Whether the embedding of wideband speech is made for comparison with telephone speech, that is
-    /// without what a telephone does not carry.
-    pub masked: bool,
+    /// What wideband speech is embedded for.
+    pub bands: Bands,
     /// Whether the embedding is for a voiceprint, that is also of noisy copies of the speech.
     pub enrollment: bool,
+}
+
+/// What wideband speech is embedded for; other speech is always for comparison with the telephone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bands {
+    /// For comparison with its like.
+    Own,
+    /// For comparison with the telephone, that is without what a telephone does not carry.
+    Telephone,
+    /// For either, as a voiceprint.
+    Both,
+}
+
+impl Bands {
+    /// The bands that speech heard in `band` is embedded for.
+    const fn of(self, band: Band) -> &'static [Band] {
+        match (self, band) {
+            (Self::Telephone, _) | (_, Band::Narrow) => &[Band::Narrow],
+            (Self::Own, Band::Wide) => &[Band::Wide],
+            (Self::Both, Band::Wide) => &[Band::Narrow, Band::Wide],
+        }
+    }
 }
 
 /// One side of a trial.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Side {
-    /// Band in which it was heard.
+    /// Band of its speech: the wide one only where there is something above the telephone's.
     pub band: Band,
     /// Net speech used, in ms.
     pub speech_ms: u32,
     /// Embeddings by band; none when there was too little speech for any.
     pub embeddings: Vec<(Band, Embedding)>,
+    /// Whether several voices were heard.
+    pub several_voices: bool,
 }
 
 impl Side {
@@ -53,6 +78,8 @@ impl Side {
 pub struct Voice {
     network: Network<'static>,
     frames: Vec<LogMel>,
+    /// A copy of them that an enrollment may spoil.
+    copy: Vec<LogMel>,
     narrow: Vec<u8>,
     wide: Vec<i16>,
 }
@@ -72,6 +99,7 @@ impl Voice {
         Self {
             network,
             frames: Vec::with_capacity(MAX_FRAMES),
+            copy: Vec::with_capacity(MAX_FRAMES),
             narrow: vec![0; sizes.narrow],
             wide: vec![0; sizes.wide],
         }
@@ -106,30 +134,34 @@ impl Voice {
         self.embed(&recordings, wanted)
     }
 
-    /// Makes the embedding of what is said in `recordings`, one after the other. When they are of different
+    /// Makes the embeddings of what is said in `recordings`, one after the other. When they are of different
     /// bands all are heard in the narrow one.
     ///
     /// # Errors
     /// [`OfflineError::Embed`] on a fault of the network.
     pub fn embed(&mut self, recordings: &[Recording], wanted: Wanted) -> Result<Side, OfflineError> {
         let narrow = wanted.telephone || recordings.iter().any(|r| r.band() == Band::Narrow);
-        let band = if narrow { Band::Narrow } else { Band::Wide };
+        let sampled = if narrow { Band::Narrow } else { Band::Wide };
         let most = ((wanted.speech_s * FRAMES_PER_SECOND as f32) as usize).min(MAX_FRAMES);
         self.frames.clear();
         for recording in recordings {
-            self.hear(recording, band, most, wanted.telephone);
+            self.hear(recording, sampled, most, wanted.telephone);
         }
         let speech_ms = (self.frames.len() * 1000 / FRAMES_PER_SECOND) as u32;
-        let made_for = if wanted.masked { Band::Narrow } else { band };
-        let embeddings = if self.frames.len() < MIN_FRAMES {
-            vec![]
-        } else {
-            vec![(made_for, self.run(made_for, wanted.enrollment)?)]
-        };
-        Ok(Side { band, speech_ms, embeddings })
+        let wide = sampled == Band::Wide && is_wideband(&self.frames);
+        let band = if wide { Band::Wide } else { Band::Narrow };
+        let mut side = Side { band, speech_ms, embeddings: Vec::new(), several_voices: false };
+        if self.frames.len() >= MIN_FRAMES {
+            for &made_for in wanted.bands.of(band) {
+                let (embedding, several) = self.run(made_for, wanted.enrollment)?;
+                side.embeddings.push((made_for, embedding));
+                side.several_voices |= several;
+            }
+        }
+        Ok(side)
     }
 
-    /// Log mel frames of the speech behind the last embedding that was not for a voiceprint.
+    /// Log mel frames of the speech behind the last embedding.
     pub fn frames(&self) -> &[LogMel] {
         &self.frames
     }
@@ -156,12 +188,13 @@ impl Voice {
         listener.finish(|frame| keep(frames, frame));
     }
 
-    fn run(&mut self, band: Band, enrollment: bool) -> Result<Embedding, OfflineError> {
+    fn run(&mut self, band: Band, enrollment: bool) -> Result<(Embedding, bool), OfflineError> {
         let mut scratch = Scratch { narrow: &mut self.narrow, wide: &mut self.wide };
         let made = if enrollment {
-            enrollment::embed(&self.network, &mut self.frames, band, &mut scratch)
+            self.copy.clone_from(&self.frames);
+            enrollment::embed(&self.network, &mut self.copy, band, &mut scratch)
         } else {
-            self.network.embed(&self.frames, band, &mut scratch)
+            voices::embed(&self.network, &self.frames, band, &mut scratch)
         };
         made.map_err(OfflineError::Embed)
     }
@@ -170,8 +203,9 @@ impl Voice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vouch_dsp::codec::g722::G722;
 
-    const ALL: Wanted = Wanted { speech_s: 30.0, telephone: false, masked: false, enrollment: false };
+    const ALL: Wanted = Wanted { speech_s: 30.0, telephone: false, bands: Bands::Own, enrollment: false };
 
     fn silence(rate: u32) -> Recording {
         Recording { pcm: vec![0; 2 * rate as usize], rate }
@@ -180,7 +214,8 @@ mod tests {
     #[test]
     fn silence_has_no_speech_and_no_embedding() {
         let side = Voice::new().unwrap().embed(&[silence(8_000)], ALL).unwrap();
-        assert_eq!(side, Side { band: Band::Narrow, speech_ms: 0, embeddings: vec![] });
+        let nothing = Side { band: Band::Narrow, speech_ms: 0, embeddings: vec![], several_voices: false };
+        assert_eq!(side, nothing);
     }
 
     #[test]
@@ -200,16 +235,44 @@ mod tests {
         assert!(cut > 1_500 && cut.abs_diff(followed) <= 20, "{cut} ms, {followed} ms");
     }
 
+    /// A prompt in 16 kHz, or a line that says it is not there.
+    fn wideband() -> Option<Recording> {
+        let file = "/usr/share/asterisk/sounds/en_US_f_Allison/vm-intro.g722";
+        let Ok(coded) = std::fs::read(file) else {
+            eprintln!("SKIPPED: {file} is not there");
+            return None;
+        };
+        let mut pcm = vec![0; 2 * coded.len()];
+        G722::new().decode_into(&coded, &mut pcm);
+        Some(Recording { pcm, rate: 16_000 })
+    }
+
     #[test]
     fn the_narrowest_recording_decides_the_band() {
+        let Some(wide) = wideband() else { return };
+        let narrow = Recording { pcm: wide.pcm_at(Band::Narrow), rate: 8_000 };
+        let stored_wide = Recording { pcm: narrow.pcm_at(Band::Wide), rate: 16_000 };
         let mut voice = Voice::new().unwrap();
-        let mut band = |rates: &[u32], telephone| {
-            let recordings: Vec<_> = rates.iter().map(|&rate| silence(rate)).collect();
+        let mut band = |recordings: &[&Recording], telephone| {
+            let recordings: Vec<_> = recordings.iter().copied().cloned().collect();
             voice.embed(&recordings, Wanted { telephone, ..ALL }).unwrap().band
         };
-        assert_eq!(band(&[16_000, 44_100], false), Band::Wide);
-        assert_eq!(band(&[16_000, 11_025], false), Band::Narrow);
-        assert_eq!(band(&[16_000], true), Band::Narrow);
+        assert_eq!(band(&[&wide, &wide], false), Band::Wide);
+        assert_eq!(band(&[&wide, &narrow], false), Band::Narrow);
+        assert_eq!(band(&[&wide], true), Band::Narrow);
+        assert_eq!(band(&[&stored_wide], false), Band::Narrow, "16 kHz of the telephone");
+    }
+
+    #[test]
+    fn a_voiceprint_of_wideband_speech_serves_both_bands() {
+        let Some(wide) = wideband() else { return };
+        let mut voice = Voice::new().unwrap();
+        let mut made = |bands, enrollment| {
+            voice.embed(std::slice::from_ref(&wide), Wanted { bands, enrollment, ..ALL }).unwrap().embeddings
+        };
+        let both = made(Bands::Both, true);
+        assert_eq!(both, [made(Bands::Telephone, true), made(Bands::Own, true)].concat());
+        assert_eq!(both.iter().map(|(band, _)| *band).collect::<Vec<_>>(), [Band::Narrow, Band::Wide]);
     }
 
     #[test]

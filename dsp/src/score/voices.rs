@@ -1,8 +1,8 @@
 //! Whether one voice was heard, or several.
 
 use super::centre::Common;
-use crate::features::Band;
-use crate::network::{Embedding, STRETCHES};
+use crate::features::{Band, LogMel};
+use crate::network::{EmbedError, Embedding, Network, STRETCHES, Scratch};
 
 /// Fewest frames of speech whose stretches are long enough to tell: 8 s, 1.6 s each.
 pub const LEAST_FRAMES: usize = 800;
@@ -14,6 +14,23 @@ const STEPS: usize = 50;
 
 type Matrix = [[f32; STRETCHES]; STRETCHES];
 type Vector = [f32; STRETCHES];
+
+/// The embedding of some speech, and whether several voices were heard in it; less than [`LEAST_FRAMES`] shows none.
+///
+/// # Errors
+/// As [`Network::embed`].
+pub fn embed(
+    network: &Network<'_>,
+    frames: &[LogMel],
+    band: Band,
+    scratch: &mut Scratch<'_>,
+) -> Result<(Embedding, bool), EmbedError> {
+    if frames.len() < LEAST_FRAMES {
+        return Ok((network.embed(frames, band, scratch)?, false));
+    }
+    let (embedding, stretches) = network.embed_with_stretches(frames, band, scratch)?;
+    Ok((embedding, are_several(&stretches, band)))
+}
 
 /// Whether the stretches of one piece of speech ([`crate::network::Network::embed_with_stretches`]) are of more than one
 /// voice. Stretches that cannot be compared show nothing.
