@@ -12,25 +12,30 @@ VOICE_PACKAGES := asterisk-core-sounds-en-wav asterisk-core-sounds-es-wav asteri
                   asterisk-core-sounds-it-wav asterisk-core-sounds-ru-wav asterisk-prompt-it-menardi-wav \
                   asterisk-core-sounds-en-g722 asterisk-core-sounds-es-g722 asterisk-core-sounds-fr-g722 \
                   asterisk-core-sounds-it-g722 asterisk-core-sounds-ru-g722 asterisk-core-sounds-en-gsm
-TEST_PACKAGES  := sip-tester kamailio systemd
+DEMO_PACKAGES  := sip-tester systemd
+TEST_PACKAGES  := kamailio rtpengine-daemon baresip-core iproute2 iptables
 ACCURACY_PACKAGES := ffmpeg sox libsox-fmt-all python3-venv
 DEB_PACKAGES   := lintian systemd-container debootstrap
 
-.PHONY: setup build demo test lint fuzz fuzz-seeds accuracy deb test-deb test-arm64 help
+.PHONY: setup setup-demo build demo test lint fuzz fuzz-seeds accuracy deb test-deb test-arm64 help
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## install the Debian packages that are missing
-	@packaging/install-missing.sh $(BUILD_PACKAGES) $(VOICE_PACKAGES) $(TEST_PACKAGES)
+setup: ## install the Debian packages that are missing, those of all tests
+	@packaging/install-missing.sh $(BUILD_PACKAGES) $(VOICE_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES)
 
-build: setup ## build vouchd and vouchctl
+# No proxy and no relay, which would start as services on the machine of somebody who only looks.
+setup-demo:
+	@packaging/install-missing.sh $(BUILD_PACKAGES) $(VOICE_PACKAGES) $(DEMO_PACKAGES)
+
+build: setup-demo ## build vouchd and vouchctl
 	$(CARGO) build --locked --profile $(PROFILE) --package vouch --bins
 
 demo: build ## place real calls with recorded voices and show what Vouch says
 	$(CARGO) run --locked --quiet --profile $(PROFILE) --package vouch-tests --bin demo
 
-test: build ## run all tests, real calls included
+test: setup build ## run all tests, real calls included
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		set -x; $(CARGO) nextest run --locked --cargo-profile $(PROFILE) --workspace --no-fail-fast; \
 	else \

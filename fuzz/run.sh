@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes every target, or those named, for FUZZ_SECONDS each (60), FUZZ_JOBS at once (2): from the seeds, and from what
-# earlier runs here have put into corpus/. Fails on any finding, whose input is then in artifacts/.
+# earlier runs here have put into corpus/. Fails on any finding, whose input is then in artifacts/. FUZZ_SEED makes each run
+# begin with the same choices, and from the seeds alone.
 set -euo pipefail
 cd "$(dirname "$0")"
 export FUZZ_SECONDS=${FUZZ_SECONDS:-60}
@@ -21,10 +22,12 @@ fuzz() {
 	local name=$1 longest=4096 log
 	log=$(mktemp)
 	# A few hundred steps tell the whole life of a call, and are played fast.
-	case $name in dialogs | calls) longest=400 ;; esac
-	mkdir -p "corpus/$name" "artifacts/$name"
-	if "$BINARIES/$name" -max_total_time="$FUZZ_SECONDS" -max_len="$longest" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
-		-artifact_prefix="artifacts/$name/" "corpus/$name" "seeds/$name" >"$log" 2>&1; then
+	case $name in dialogs | calls | subscriptions | fragments | segments | tapped) longest=400 ;; esac
+	local corpus=corpus/$name
+	[ -z "${FUZZ_SEED:-}" ] || corpus=$(mktemp -d)
+	mkdir -p "$corpus" "artifacts/$name"
+	if "$BINARIES/$name" -seed="${FUZZ_SEED:-0}" -max_total_time="$FUZZ_SECONDS" -max_len="$longest" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+		-artifact_prefix="artifacts/$name/" "$corpus" "seeds/$name" >"$log" 2>&1; then
 		echo "fuzz: $name: no finding in $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") runs"
 	else
 		cat "$log"

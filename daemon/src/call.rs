@@ -44,9 +44,19 @@ pub enum Standing {
     Enrolled(Arc<Voiceprint>),
     /// The speaker opted out: not one frame is analysed.
     OptedOut,
-    /// The record could not be read.
+    /// The record could not be read. It may be an opt-out, so nothing is analysed.
     Unreadable,
 }
+
+impl Standing {
+    /// Whether the caller's audio may be decoded.
+    const fn may_be_analysed(&self) -> bool {
+        !matches!(self, Self::OptedOut | Self::Unreadable)
+    }
+}
+
+/// Why an enrollment is refused or given up where the store cannot read what it has of the speaker.
+const UNREADABLE: &str = "the speaker's record in the store cannot be read";
 
 /// Work that the exchange carries out for a call.
 #[derive(Clone, Debug)]
@@ -113,7 +123,7 @@ impl Call {
     pub fn new(policy: Policy, obstacle: Option<Reason>, claim: Option<(SpeakerId, Standing)>) -> Self {
         let (claim, standing) =
             claim.map_or((None, Standing::Unclaimed), |(id, standing)| (Some(id), standing));
-        let heard = !matches!(standing, Standing::OptedOut);
+        let heard = standing.may_be_analysed();
         let mut call = Self {
             policy,
             claim,
@@ -145,16 +155,13 @@ impl Call {
 
     /// The speaker was enrolled, opted out, opted in or deleted elsewhere.
     pub fn set_standing(&mut self, standing: Standing, now: Timestamp) {
-        let analysed = match standing {
-            Standing::OptedOut => false,
-            // A record that was an opt-out a moment ago may still be one.
-            Standing::Unreadable => self.analysed,
-            _ => true,
-        };
-        self.standing = standing;
-        if !analysed {
-            self.enrollment.abandon("the speaker opted out", &mut self.effects);
+        let analysed = standing.may_be_analysed();
+        match standing {
+            Standing::OptedOut => self.enrollment.abandon("the speaker opted out", &mut self.effects),
+            Standing::Unreadable => self.enrollment.abandon(UNREADABLE, &mut self.effects),
+            _ => {}
         }
+        self.standing = standing;
         if self.analysed != analysed {
             // The engine forgets what it held, and counts from zero again.
             self.effects.push(Effect::Analyse(analysed));
@@ -244,8 +251,10 @@ impl Call {
         if self.claim.is_none() {
             return Err(AskError::NoSpeakerId);
         }
-        if matches!(self.standing, Standing::OptedOut) {
-            return Err(AskError::OptedOut);
+        match self.standing {
+            Standing::OptedOut => return Err(AskError::OptedOut),
+            Standing::Unreadable => return Err(AskError::Conflict(UNREADABLE.to_owned())),
+            _ => {}
         }
         if self.policy.consent_required && consent.is_none() {
             return Err(AskError::ConsentRequired);

@@ -81,6 +81,23 @@ pub struct TapCounts {
     pub unmatched: u64,
 }
 
+/// What the tap keeps between frames; each figure is bounded, whatever comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Datagrams that wait for fragments.
+    pub datagrams: usize,
+    /// Bytes of them that are there.
+    pub datagram_bytes: usize,
+    /// Directions of TCP connections that are looked after.
+    pub streams: usize,
+    /// Bytes of them that belong to no whole message yet.
+    pub stream_bytes: usize,
+    /// Calls that are followed.
+    pub calls: usize,
+    /// Addresses that belong to them.
+    pub addresses: usize,
+}
+
 /// The tap.
 #[derive(Debug)]
 pub struct Tap {
@@ -144,6 +161,14 @@ impl Tap {
             unmatched: calls.unmatched,
             ..self.counts
         }
+    }
+
+    /// What is kept, counted anew.
+    pub fn held(&mut self) -> Held {
+        let (datagrams, datagram_bytes) = self.fragments.held();
+        let (streams, stream_bytes) = self.streams.held();
+        let (calls, addresses) = self.calls.held();
+        Held { datagrams, datagram_bytes, streams, stream_bytes, calls, addresses }
     }
 
     fn link(&mut self, frame: &Frame<'_>, depth: u8, out: &mut Sink<'_>) {

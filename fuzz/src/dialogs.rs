@@ -4,7 +4,10 @@
 //! `Scene::watch`: state is bounded, nobody gets two final answers, strangers change nothing, and the application hears a
 //! story that makes sense.
 
+mod finals;
+
 use crate::choices::Choices;
+use finals::Finals;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,14 +16,11 @@ use vouch::sip::agent::{Agent, AgentConfig, CommandError, Event, Output, Reply, 
 use vouch::sip::counters::SipCounters;
 use vouch::sip::dialog::DialogId;
 use vouch::sip::flow::{ConnectionId, Flow, Transport};
-use vouch::sip::message::{Builder, Message, Method, Request, Response};
+use vouch::sip::message::{Builder, Message, Method, Request};
 use vouch::sip::peers::Peers;
 
 const MAX_DIALOGS: usize = 3;
 const MAX_TRANSACTIONS: usize = 8;
-/// How long a transaction over UDP remembers its final answer (RFC 3261 section 17.2: 64 T1); the last repetition goes out
-/// half a second before.
-const REMEMBERED: Duration = Duration::from_secs(32);
 
 /// Plays a conversation, then lets ten minutes pass in silence.
 pub fn dialogs(data: &[u8]) {
@@ -55,8 +55,7 @@ struct Scene {
     last: Vec<u8>,
     /// Requests of ours, by branch, retransmissions aside.
     branches: HashSet<String>,
-    /// Final answers that a transaction remembers: by peer, branch and method, when and what.
-    finals: HashMap<(SocketAddr, String, String), (Instant, u16)>,
+    finals: Finals,
 }
 
 impl Scene {
@@ -81,7 +80,7 @@ impl Scene {
             tag: String::new(),
             last: Vec::new(),
             branches: HashSet::new(),
-            finals: HashMap::new(),
+            finals: Finals::default(),
         }
     }
 
@@ -236,6 +235,11 @@ impl Scene {
     }
 
     fn receive(&mut self, bytes: Vec<u8>) {
+        if let Ok(Message::Request(request)) = Message::parse(&bytes)
+            && request.method == Method::Ack
+        {
+            self.finals.acknowledged(&request, self.now);
+        }
         self.agent.receive(&bytes, self.flow, self.now);
         self.last = bytes;
         self.watch();
@@ -271,7 +275,15 @@ impl Scene {
                     let ip = flow.remote.ip().to_string();
                     assert!(ip.starts_with("192.0.2.") || ip.starts_with("2001:db8:"), "sent to a stranger");
                     match Message::parse(&bytes) {
-                        Ok(Message::Response(response)) => self.check_final(flow, &response),
+                        Ok(Message::Response(response)) => {
+                            let essentials = &response.essentials;
+                            if let (Method::Invite, Some(tag)) =
+                                (&essentials.cseq.method, essentials.to.tag())
+                            {
+                                tag.clone_into(&mut self.tag);
+                            }
+                            self.finals.answered(&response, flow.transport, self.now);
+                        }
                         Ok(Message::Request(request)) => self.note_request(*request),
                         // The answer to a broken request repeats what is broken.
                         Err(_) => assert!(bytes.starts_with(b"SIP/2.0 4") || bytes.starts_with(b"SIP/2.0 5")),
@@ -291,29 +303,6 @@ impl Scene {
         let branch = request.essentials.via.branch().unwrap_or_default().to_owned();
         if self.branches.insert(branch) {
             self.asked.push(request);
-        }
-    }
-
-    /// A request has one final answer. Refusals that keep no state may be followed by another answer, and so may
-    /// those over TCP, where nothing is repeated.
-    fn check_final(&mut self, flow: Flow, response: &Response) {
-        let essentials = &response.essentials;
-        if essentials.cseq.method == Method::Invite
-            && let Some(tag) = essentials.to.tag()
-        {
-            tag.clone_into(&mut self.tag);
-        }
-        let kept = matches!(response.status, 200 | 302 | 480 | 486 | 487);
-        if !kept || flow.transport != Transport::Udp || essentials.cseq.method == Method::Cancel {
-            return;
-        }
-        let branch = essentials.via.branch().unwrap_or_default().to_owned();
-        let key = (flow.remote, branch, format!("{} {:?}", essentials.cseq.method.as_str(), essentials.via));
-        match self.finals.get(&key) {
-            Some((when, status)) if self.now.duration_since(*when) < REMEMBERED => {
-                assert_eq!(*status, response.status, "two final answers to one request");
-            }
-            _ => drop(self.finals.insert(key, (self.now, response.status))),
         }
     }
 

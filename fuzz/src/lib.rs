@@ -11,6 +11,8 @@ mod offers;
 mod secured;
 #[path = "../../tests/common/srtp.rs"]
 mod srtp;
+mod subscriptions;
+mod taps;
 
 pub use calls::calls;
 pub use dialogs::dialogs;
@@ -18,12 +20,14 @@ pub use media::{rtcp, rtp};
 pub use messages::{metadata, multipart, sdp, sip};
 pub use offers::offer_answer;
 pub use secured::srtp;
+pub use subscriptions::subscriptions;
+pub use taps::{capture, fragments, frames, segments, tapped};
 
 /// A fuzz target: a function of any bytes.
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("sip", sip),
     ("sdp", sdp),
     ("multipart", multipart),
@@ -34,4 +38,10 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("dialogs", dialogs),
     ("calls", calls),
     ("offer_answer", offer_answer),
+    ("subscriptions", subscriptions),
+    ("capture", capture),
+    ("frames", frames),
+    ("fragments", fragments),
+    ("segments", segments),
+    ("tapped", tapped),
 ];

@@ -1,15 +1,20 @@
 //! SIP clients: sipp as the gateway of a plain leg, and a recording client that sends both parties.
 
+mod baresip;
 mod coded;
 mod kamailio;
 mod recorder;
+mod relay;
 mod sipp;
 mod wire;
 
+pub use baresip::{Baresip, Phone, baresip_is_there};
 pub use coded::CodedCall;
 pub use kamailio::{Kamailio, kamailio_is_there};
 pub use recorder::{Recorder, Session, accepted, header, session_offer};
+pub use relay::{Fork, Relay, relay_is_there};
 pub use sipp::{Leg, LegCall, sipp_is_there};
+pub use wire::connect_tls;
 
 use std::net::UdpSocket;
 

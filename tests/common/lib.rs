@@ -4,6 +4,7 @@
 pub mod clients;
 pub mod daemon;
 pub mod line;
+pub mod namespace;
 #[path = "../../daemon/tests/support/opus.rs"]
 pub mod opus;
 pub mod sniffer;

@@ -12,13 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long vouchd may take for anything here; its longest timer is 32 s.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// When a request is sent again that nobody answered.
 const RESEND: Duration = Duration::from_millis(500);
 /// Most TCP connections of peers at once.
-const MAX_CONNECTIONS: usize = 256;
+pub(crate) const MAX_CONNECTIONS: usize = 256;
 /// The most that any flood may add to the daemon's memory, in KiB.
-const MOST_KIB: u64 = 200 * 1024;
+pub(crate) const MOST_KIB: u64 = 200 * 1024;
 
 /// A gateway that places calls faster than anybody should.
 struct Gateway {
@@ -81,7 +81,13 @@ impl Gateway {
 }
 
 /// A request with the branch and the number that all requests of `call` have.
-fn request(method: &str, call: &str, local: SocketAddr, tag: &str, (more, body): (&str, &str)) -> String {
+pub(crate) fn request(
+    method: &str,
+    call: &str,
+    local: SocketAddr,
+    tag: &str,
+    (more, body): (&str, &str),
+) -> String {
     format!(
         "{method} sip:vouch@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{call}\r\n\
          Max-Forwards: 70\r\nFrom: <sip:flood@127.0.0.1>;tag=f\r\nTo: <sip:vouch@127.0.0.1>{tag}\r\n\
@@ -91,7 +97,7 @@ fn request(method: &str, call: &str, local: SocketAddr, tag: &str, (more, body):
 }
 
 /// The figure of a counter or gauge, which `/metrics` shows once a second.
-fn metric(daemon: &Daemon, name: &str) -> u64 {
+pub(crate) fn metric(daemon: &Daemon, name: &str) -> u64 {
     let mut socket = UnixStream::connect(daemon.socket()).expect("the socket takes connections");
     let query = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     socket.write_all(query.as_bytes()).expect("the socket takes a request");
@@ -103,7 +109,7 @@ fn metric(daemon: &Daemon, name: &str) -> u64 {
 }
 
 /// Waits until a counter is at least at `least`, and gives where it is then.
-fn reached(daemon: &Daemon, name: &str, least: u64) -> u64 {
+pub(crate) fn reached(daemon: &Daemon, name: &str, least: u64) -> u64 {
     for _ in 0..100 {
         let figure = metric(daemon, name);
         if figure >= least {
@@ -115,7 +121,7 @@ fn reached(daemon: &Daemon, name: &str, least: u64) -> u64 {
 }
 
 /// Memory of the daemon that is in use, in KiB.
-fn resident_kib(daemon: &Daemon) -> u64 {
+pub(crate) fn resident_kib(daemon: &Daemon) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a figure");
     line.trim().trim_end_matches(" kB").parse().expect("a number")

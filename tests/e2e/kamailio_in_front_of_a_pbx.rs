@@ -1,12 +1,15 @@
 //! Kamailio with the shipped configuration in front of a PBX: it asks the verification service, and the PBX reads
-//! `pending` on the first call leg and `authenticated` on the transfer.
+//! `pending` on the first call leg and `authenticated` on the transfer. The caller is a real telephone (baresip), and
+//! the call is recorded from the real media relay (rtpengine).
 
 use crate::five_callers_over_siprec::enroll_file;
-use common::clients::{Kamailio, Recorder, Session, header, kamailio_is_there};
+use common::clients::{
+    Kamailio, Phone, Recorder, Relay, accepted, baresip_is_there, header, kamailio_is_there, relay_is_there,
+};
 use common::daemon::Daemon;
-use common::line::Faults;
+use common::line::{Faults, talk};
 use common::voices::{Person, mulaw};
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 /// A telephone or a PBX: it places calls and takes them.
@@ -18,7 +21,7 @@ struct Party {
 impl Party {
     fn new() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has ports");
-        socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a time above zero");
+        socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a time above zero");
         let port = socket.local_addr().expect("bound above").port();
         Self { socket, port }
     }
@@ -36,26 +39,56 @@ impl Party {
 
     /// Waits for an INVITE, refuses it as busy so that nothing is left of it, and gives it.
     fn take_call(&self, call_id: &str, kamailio: &Kamailio) -> String {
+        let is_it =
+            |message: &str| message.starts_with("INVITE ") && header(message, "Call-ID") == Some(call_id);
+        let (invite, from) = self.wait_for(is_it, kamailio);
+        self.respond(&invite, from, "486 Busy Here", "Content-Length: 0\r\n\r\n");
+        invite
+    }
+
+    /// Waits for a call and answers it, with audio to and from `media`; gives its INVITE once the caller has the answer.
+    fn answer_call(&self, media: u16, kamailio: &Kamailio) -> String {
+        let (invite, from) = self.wait_for(|message| message.starts_with("INVITE "), kamailio);
+        let sdp = format!(
+            "v=0\r\no=pbx 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+             m=audio {media} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+        );
+        let rest = format!(
+            "Contact: <sip:pbx@127.0.0.1:{}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+            self.port,
+            sdp.len()
+        );
+        self.respond(&invite, from, "200 OK", &rest);
+        self.wait_for(|message| message.starts_with("ACK "), kamailio);
+        invite
+    }
+
+    /// Waits until the caller hangs up.
+    fn see_the_end(&self, kamailio: &Kamailio) {
+        let (bye, from) = self.wait_for(|message| message.starts_with("BYE "), kamailio);
+        self.socket.send_to(accepted(&bye).as_bytes(), from).expect("loopback takes every packet");
+    }
+
+    fn wait_for(&self, is_it: impl Fn(&str) -> bool, kamailio: &Kamailio) -> (String, SocketAddr) {
         let mut buffer = [0; 65_536];
         loop {
-            let (length, from) = self.socket.recv_from(&mut buffer).unwrap_or_else(|_| {
-                panic!("no INVITE of {call_id}:\n{}", kamailio.log());
-            });
+            let received = self.socket.recv_from(&mut buffer);
+            let (length, from) = received.unwrap_or_else(|_| panic!("nothing came:\n{}", kamailio.log()));
             let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            if message.starts_with("INVITE ") && header(&message, "Call-ID") == Some(call_id) {
-                let kept = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
-                let kept = message.lines().filter(|line| kept.iter().any(|name| line.starts_with(name)));
-                let kept = kept.map(|line| {
-                    if line.starts_with("To:") { format!("{line};tag=pbx") } else { line.to_owned() }
-                });
-                let busy = format!(
-                    "SIP/2.0 486 Busy Here\r\n{}\r\nContent-Length: 0\r\n\r\n",
-                    kept.collect::<Vec<_>>().join("\r\n")
-                );
-                self.socket.send_to(busy.as_bytes(), from).expect("loopback takes every packet");
-                return message;
+            if is_it(&message) {
+                return (message, from);
             }
         }
+    }
+
+    /// Sends a final response; `rest` is what follows the headers that it shares with the request.
+    fn respond(&self, request: &str, to: SocketAddr, status: &str, rest: &str) {
+        let kept = ["Via:", "Record-Route:", "From:", "To:", "Call-ID:", "CSeq:"];
+        let lines = request.lines().filter(|line| kept.iter().any(|name| line.starts_with(name)));
+        let lines = lines
+            .map(|line| if line.starts_with("To:") { format!("{line};tag=pbx") } else { line.to_owned() });
+        let response = format!("SIP/2.0 {status}\r\n{}\r\n{rest}", lines.collect::<Vec<_>>().join("\r\n"));
+        self.socket.send_to(response.as_bytes(), to).expect("loopback takes every packet");
     }
 
     /// The final answer to a call.
@@ -79,37 +112,49 @@ fn all<'a>(message: &'a str, name: &str) -> Vec<&'a str> {
     message.lines().filter_map(|line| line.strip_prefix(&name)).map(str::trim).collect()
 }
 
+/// Where an SDP wants the audio, on loopback.
+fn audio_target(message: &str) -> SocketAddr {
+    let port =
+        message.lines().find_map(|line| line.strip_prefix("m=audio ")?.split(' ').next()?.parse().ok());
+    SocketAddr::from(([127, 0, 0, 1], port.expect("the message has SDP")))
+}
+
 #[test]
 fn the_pbx_reads_pending_and_on_the_transfer_authenticated() {
-    let (Some(enrolled), true) = (Person::Allison.talk(0, 55.0), kamailio_is_there()) else { return };
+    let Some(enrolled) = Person::Allison.talk(0, 55.0) else { return };
+    if !kamailio_is_there() || !relay_is_there() || !baresip_is_there() {
+        return;
+    }
     let mut daemon = Daemon::start();
     enroll_file(&daemon, "1001", &enrolled);
-    let (caller, pbx, desk) = (Party::new(), Party::new(), Party::new());
-    let kamailio = Kamailio::start(pbx.port, daemon.sip_port());
-    let mut recorder = Recorder::new(daemon.sip_port());
-    let first = format!("orig-{}", recorder.call_id());
+    let (pbx, desk, stranger) = (Party::new(), Party::new(), Party::new());
+    let relay = Relay::start();
+    let kamailio = Kamailio::start_with_relay(pbx.port, daemon.sip_port(), &relay);
 
-    // The first leg, with a lie from outside.
-    let lie = "X-Voice-ID-Status: authenticated\r\n";
-    caller.call(kamailio.port(), ("1001", "sip:100@pbx.test"), (&first, lie));
-    let invite = pbx.take_call(&first, &kamailio);
-    assert!(invite.starts_with("INVITE sip:100@pbx.test "), "{invite}");
+    // The first leg: nobody has said anything yet.
+    let voice = Person::Allison.talk(1, 30.0).expect("present above");
+    let proxy = format!("127.0.0.1:{}", kamailio.port());
+    let phone =
+        Phone { user: "1001", target: "sip:100@pbx.test", proxy: &proxy, voice: &voice, secure: false };
+    let mut caller = phone.call();
+    let media = UdpSocket::bind("127.0.0.1:0").expect("loopback has ports");
+    let invite = pbx.answer_call(media.local_addr().expect("bound above").port(), &kamailio);
+    assert!(invite.starts_with("INVITE sip:100@pbx.test"), "{invite}");
     assert_eq!(all(&invite, "X-Voice-ID-Status"), ["pending"], "{invite}");
     assert!(!invite.contains("sip:verify@"), "{invite}");
+    let call_id = header(&invite, "Call-ID").expect("every call has one").to_owned();
 
-    // The call is recorded, the caller speaks and is verified.
-    let talk = Person::Allison.talk(1, 22.0).expect("present above");
-    let agent = Person::Carlo.talk(2, 22.0).expect("as present as the caller's voice");
-    recorder.run(&Session {
-        speaker: "1001",
-        caller: &mulaw(&talk),
-        agent: &mulaw(&agent),
-        faults: Faults::default(),
-    });
-    daemon.wait_for(&["result", &first], |answer| answer["status"] == "authenticated");
+    // The call is recorded from the relay; caller and agent speak.
+    let mut recorder = Recorder::new(daemon.sip_port());
+    recorder.record(&relay, "1001", &call_id);
+    let agent = mulaw(&Person::Carlo.talk(2, 30.0).expect("as present as the caller's voice"));
+    let target = audio_target(&invite);
+    std::thread::spawn(move || talk(&media, target, &agent, Faults::default(), 0xA6E7));
+    let result = daemon.wait_for(&["result", &call_id], |answer| answer["status"] != "pending");
+    assert_eq!(result["status"], "authenticated", "{result} {}", caller.log());
 
     // The PBX transfers the caller to a desk and names the call.
-    let named = format!("X-Voice-ID-Call: {first}\r\nX-Voice-ID-Score: 1\r\n");
+    let named = format!("X-Voice-ID-Call: {call_id}\r\nX-Voice-ID-Score: 1\r\n");
     let to = format!("sip:200@127.0.0.1:{}", desk.port);
     pbx.call(kamailio.port(), ("1001", &to), ("transfer", &named));
     let transfer = desk.take_call("transfer", &kamailio);
@@ -119,17 +164,24 @@ fn the_pbx_reads_pending_and_on_the_transfer_authenticated() {
         all(&transfer, "X-Voice-ID-Score").iter().filter_map(|it| it.parse().ok()).collect();
     assert!(score.len() == 1 && (90.0..=100.0).contains(&score[0]), "{transfer}");
 
-    // A caller from outside cannot name another's call.
-    caller.call(kamailio.port(), ("1001", "sip:100@pbx.test"), ("thief", &named));
+    // A stranger can neither name another's call nor say what was found.
+    let lies = format!("{named}X-Voice-ID-Status: authenticated\r\n");
+    stranger.call(kamailio.port(), ("1001", "sip:100@pbx.test"), ("thief", &lies));
     assert_eq!(all(&pbx.take_call("thief", &kamailio), "X-Voice-ID-Status"), ["pending"]);
 
-    // Without Vouch the call goes on.
+    assert!(relay.carries(&call_id));
+    caller.hang_up();
+    pbx.see_the_end(&kamailio);
+    assert!(!relay.carries(&call_id), "{}", kamailio.log());
+    recorder.hang_up();
+
+    // Without Vouch calls go on.
     daemon.kill();
-    caller.call(kamailio.port(), ("1001", "sip:100@pbx.test"), ("open", ""));
+    stranger.call(kamailio.port(), ("1001", "sip:100@pbx.test"), ("open", ""));
     let invite = pbx.take_call("open", &kamailio);
     assert_eq!(all(&invite, "X-Voice-ID-Status"), ["error"], "{invite}");
     assert_eq!(all(&invite, "X-Voice-ID-Reason"), ["no-answer"]);
-    assert!(caller.answer("open").starts_with("SIP/2.0 486 "), "the PBX's own answer reaches the caller");
+    assert!(stranger.answer("open").starts_with("SIP/2.0 486 "), "the PBX's own answer reaches the caller");
 }
 
 #[test]

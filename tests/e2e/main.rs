@@ -13,6 +13,8 @@ mod floods;
 mod g722_and_opus_against_an_enrollment_over_g711;
 mod garbage_and_strangers;
 mod kamailio_in_front_of_a_pbx;
+mod loss_made_by_the_kernel_changes_no_decision;
 mod nothing_acknowledged_is_lost;
 mod nothing_personal_is_logged;
 mod secured_calls;
+mod slow_tls_peers_disturb_no_call;

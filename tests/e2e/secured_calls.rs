@@ -1,7 +1,7 @@
 //! A gateway that records over TLS and SRTP: verified as any other, and what does not fit the keys is not believed.
 
 use crate::five_callers_over_siprec::enroll_file;
-use common::clients::{Recorder, Session};
+use common::clients::{Phone, Recorder, Session, baresip_is_there};
 use common::daemon::Daemon;
 use common::line::Faults;
 use common::srtp::Srtp;
@@ -54,4 +54,28 @@ fn a_caller_over_tls_and_srtp_is_verified_and_foreign_packets_are_not_believed()
     });
     let log = secure.0.log();
     assert!(!log.contains("inline:"), "a key was logged");
+}
+
+#[test]
+fn a_telephone_that_calls_over_tls_and_srtp_is_verified() {
+    let (Some(voice), true) = (Person::Allison.talk(0, 55.0), baresip_is_there()) else { return };
+    let (daemon, _) = Daemon::start_with_tls(ONLY_SRTP);
+    enroll_file(&daemon, "1001", &voice);
+    let talk = Person::Allison.talk(1, 22.0).expect("present above");
+    let at = format!("127.0.0.1:{};transport=tls", daemon.tls_port());
+    let target = format!("sip:vouch@{at}");
+    let mut phone = Phone { user: "1001", target: &target, proxy: &at, voice: &talk, secure: true }.call();
+    let calls = daemon.wait_for(&["calls"], |calls| {
+        calls[0]["result"]["status"].is_string() && calls[0]["result"]["status"] != "pending"
+    });
+    let call = &calls[0];
+    assert_eq!(
+        (call["speaker_id"].as_str(), call["source"].as_str()),
+        (Some("1001"), Some("media-leg")),
+        "{call}"
+    );
+    assert_eq!(call["result"]["status"], "authenticated", "{call} {}", phone.log());
+    assert_eq!(call["result"]["quality"]["unauthentic"], 0, "{call}");
+    phone.hang_up();
+    daemon.wait_for(&["calls"], |calls| calls[0]["ended"].is_string());
 }

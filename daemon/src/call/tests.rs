@@ -175,6 +175,20 @@ fn an_opt_out_stops_analysis_and_gives_up_an_enrollment() {
 }
 
 #[test]
+fn a_record_that_cannot_be_read_may_be_an_opt_out_so_nothing_is_analysed() {
+    let mut call = Call::new(policy(), None, Some((speaker("1001"), Standing::Unreadable)));
+    assert!(matches!(call.take_effects()[0], Effect::Analyse(false)));
+    assert_eq!(call.status(), Status::Error);
+    assert!(matches!(call.enroll(None, now()), Err(AskError::Conflict(_))));
+    call.set_standing(Standing::NotEnrolled, now());
+    assert!(call.take_effects().iter().any(|effect| matches!(effect, Effect::Analyse(true))));
+    call.enroll(None, now()).unwrap();
+    call.set_standing(Standing::Unreadable, now());
+    assert!(call.take_effects().iter().any(|effect| matches!(effect, Effect::Analyse(false))));
+    assert!(matches!(call.enrollment().step(), EnrollmentStep::Failed { .. }));
+}
+
+#[test]
 fn a_voiceprint_stored_after_an_opt_out_changes_nothing() {
     let mut call = claimed(Standing::NotEnrolled);
     call.enroll(None, now()).unwrap();

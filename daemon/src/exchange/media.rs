@@ -2,17 +2,15 @@
 
 use super::Exchange;
 use super::line::{Line, Way};
-use super::people::still_enrolled;
+use super::people::{still_enrolled, voices};
 use crate::ask::AskError;
 use crate::call::{Effect, EnrollmentStep, NewVoiceprint};
 use crate::decision::{Heard, Voice, Voiceprint};
 use crate::engine::codec::{Codec, Foreign};
-use crate::engine::{CallSlot, EmbedJob, EmbedOutcome, Embeddings, Progress};
-use crate::pii::Pii;
+use crate::engine::{CallSlot, EmbedJob, EmbedOutcome, Progress};
 use jiff::SignedDuration;
 use std::sync::Arc;
 use std::time::Duration;
-use vouch_dsp::features::Band;
 use vouch_dsp::sizes::FRAMES_PER_SECOND;
 
 /// How often progress is told and old calls are forgotten.
@@ -218,15 +216,4 @@ fn embedded(outcome: &EmbedOutcome) -> Vec<Voice> {
         (Ok(net_speech_ms), Ok(made)) => voices(made, net_speech_ms),
         _ => Vec::new(),
     }
-}
-
-/// The voice in each band that was embedded, of so much net speech.
-pub(super) fn voices(made: &Embeddings, net_speech_ms: u32) -> Vec<Voice> {
-    let several = made.several_voices;
-    [(Band::Narrow, made.narrow), (Band::Wide, made.wide)]
-        .into_iter()
-        .filter_map(|(band, embedding)| {
-            Some(Voice { embedding: Pii::new(embedding?), band, net_speech_ms, several })
-        })
-        .collect()
 }

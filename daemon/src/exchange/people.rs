@@ -1,17 +1,17 @@
 //! Speakers: what the store says of them, and what is done with them.
 
 use super::Exchange;
-use super::media::voices;
 use crate::ask::AskError;
 use crate::audio::Recording;
 use crate::call::{NewVoiceprint, SEVERAL_VOICES, Standing};
 use crate::decision::{Voice, Voiceprint};
-use crate::engine::Engine;
+use crate::engine::{Embeddings, Engine};
 use crate::pii::{Pii, SpeakerId};
 use crate::store::{self, SpeakerRecord, Store, StoreError, StoredEmbedding};
 use crate::view::SpeakerView;
 use jiff::Timestamp;
 use std::sync::Arc;
+use vouch_dsp::features::Band;
 
 impl Exchange {
     /// All speakers known, in order of their ids.
@@ -181,6 +181,17 @@ fn hear(engine: &Engine, recordings: &[Recording], frames: usize) -> Result<Vec<
         return Err(AskError::Invalid(SEVERAL_VOICES.to_owned()));
     }
     Ok(voices(&made, frames as u32 * 10))
+}
+
+/// The voice in each band that was embedded, of so much net speech.
+pub(super) fn voices(made: &Embeddings, net_speech_ms: u32) -> Vec<Voice> {
+    let several = made.several_voices;
+    [(Band::Narrow, made.narrow), (Band::Wide, made.wide)]
+        .into_iter()
+        .filter_map(|(band, embedding)| {
+            Some(Voice { embedding: Pii::new(embedding?), band, net_speech_ms, several })
+        })
+        .collect()
 }
 
 /// A stored voiceprint as the decision takes it.

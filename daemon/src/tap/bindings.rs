@@ -41,6 +41,11 @@ impl Bindings {
         let _ = here.push(binding);
     }
 
+    /// Addresses that are anybody's.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Takes an address from a call.
     pub(super) fn release(&mut self, address: SocketAddr, call: CallId) {
         if let Some(here) = self.0.get_mut(&address) {

@@ -146,6 +146,11 @@ impl Calls {
         self.counts
     }
 
+    /// Calls that are followed, and the addresses that are remembered for them.
+    pub(super) fn held(&self) -> (usize, usize) {
+        (self.places.len() - self.free.len(), self.bindings.len() + self.elsewhere.len())
+    }
+
     /// Takes a SIP message that went `way`, from and to; false where it cannot be read.
     pub(super) fn message(
         &mut self,

@@ -128,7 +128,16 @@ impl Capture {
         if opened.metadata().is_ok_and(|metadata| metadata.is_dir()) {
             return Err(CaptureError::Open { file: file.to_owned(), source: directory });
         }
-        let reader = create_reader(BUFFER, opened).map_err(|_| CaptureError::NoCapture(file.to_owned()))?;
+        Self::from_bytes(file, opened)
+    }
+
+    /// Reads a capture from anything; errors call it `file`.
+    ///
+    /// # Errors
+    /// [`CaptureError::NoCapture`] when it is none.
+    pub fn from_bytes(file: &Path, bytes: impl io::Read + Send + 'static) -> Result<Self, CaptureError> {
+        let reader =
+            create_reader(BUFFER, Filling(bytes)).map_err(|_| CaptureError::NoCapture(file.to_owned()))?;
         Ok(Self {
             file: file.to_owned(),
             reader,
@@ -215,6 +224,27 @@ impl Capture {
     fn error(&self, cause: String) -> CaptureError {
         let offset = self.reader.consumed() as u64;
         CaptureError::Block { file: self.file.clone(), block: self.block, offset, cause }
+    }
+}
+
+/// Fills what it reads into, as long as there is more: the parser takes the first read for all of the first block, and a
+/// pipe gives what is there.
+struct Filling<R>(R);
+
+impl<R: io::Read> io::Read for Filling<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.0.read(&mut buffer[filled..]) {
+                Ok(0) => break,
+                Ok(length) => filled += length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What came before it counts; it comes again.
+                Err(_) if filled > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
     }
 }
 

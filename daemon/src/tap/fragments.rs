@@ -60,6 +60,11 @@ impl Fragments {
         self.incomplete
     }
 
+    /// Datagrams that wait, and the bytes of them that are there.
+    pub(super) fn held(&self) -> (usize, usize) {
+        (self.waiting.len(), self.waiting.values().map(|partial| partial.payload.len()).sum())
+    }
+
     /// Takes a fragment; gives the whole payload when it was the last one missing.
     pub(super) fn take(&mut self, packet: &Packet<'_>, at: Duration) -> Option<Vec<u8>> {
         let fragment = packet.fragment?;

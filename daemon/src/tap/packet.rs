@@ -42,7 +42,11 @@ const VXLAN_PORTS: [u16; 2] = [4789, 8472];
 impl<'a> Packet<'a> {
     /// Reads an IPv4 or IPv6 packet.
     pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let (ip, _) = LaxIpSlice::from_slice(bytes).ok()?;
+        let (ip, broken) = LaxIpSlice::from_slice(bytes).ok()?;
+        // etherparse 0.21 walks the extension headers as if all were whole, past the end of one that is not.
+        if broken.is_some() {
+            return None;
+        }
         let content = ip.payload().clone();
         let (id, fragment) = match &ip {
             LaxIpSlice::Ipv4(ip) => {

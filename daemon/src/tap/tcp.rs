@@ -75,6 +75,8 @@ struct Stream {
     last: Duration,
     /// Since when there is a hole.
     hole_since: Option<Duration>,
+    /// A hole was given up, and no message has begun behind it yet.
+    lost: bool,
 }
 
 impl Streams {
@@ -85,6 +87,11 @@ impl Streams {
     /// Bytes that the capture missed.
     pub(super) fn missed_bytes(&self) -> u64 {
         self.missed_bytes
+    }
+
+    /// Streams looked after, and the bytes held of them.
+    pub(super) fn held(&mut self) -> (usize, usize) {
+        (self.streams.len(), self.streams.values_mut().map(Stream::held).sum())
     }
 
     /// Takes a segment; `out` gets each message that is complete.
@@ -169,6 +176,9 @@ impl Stream {
             }
             return 0;
         }
+        if self.lost {
+            return self.join(segment, ahead);
+        }
         if ahead <= 0 {
             self.append(segment.sequence, segment.payload);
             self.drain();
@@ -186,6 +196,19 @@ impl Stream {
             return self.skip_hole();
         }
         0
+    }
+
+    /// Behind a hole: goes on with the first segment that begins a message, but none that came before; how many bytes that
+    /// skips.
+    fn join(&mut self, segment: &Segment<'_>, ahead: i32) -> u64 {
+        let Ok(skipped) = u64::try_from(ahead) else { return 0 };
+        if !is_sip(segment.payload) {
+            return 0;
+        }
+        self.lost = false;
+        self.next = segment.sequence;
+        self.append(segment.sequence, segment.payload);
+        skipped
     }
 
     /// Appends the part of a segment that is new.
@@ -212,8 +235,10 @@ impl Stream {
     fn skip_hole(&mut self) -> u64 {
         let start = self.next;
         self.framer = Framer::default();
+        self.lost = true;
         while !self.waiting.is_empty() {
             if is_sip(&self.waiting[0].1) {
+                self.lost = false;
                 self.next = self.waiting[0].0;
                 self.drain();
                 break;

@@ -1,8 +1,8 @@
 //! Kamailio with the configuration that Vouch ships, on loopback.
 
 use super::free_port;
+use super::relay::Relay;
 use std::net::UdpSocket;
-
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -33,8 +33,24 @@ impl Kamailio {
     /// # Panics
     /// When it does not start; its log says why.
     pub fn start(pbx: u16, vouch: u16) -> Self {
+        Self::start_from(pbx, vouch, |shipped| shipped)
+    }
+
+    /// The same, with the calls' audio through `relay`.
+    ///
+    /// # Panics
+    /// As [`Kamailio::start`].
+    pub fn start_with_relay(pbx: u16, vouch: u16, relay: &Relay) -> Self {
+        let control = format!("udp:127.0.0.1:{}!g", relay.control());
+        Self::start_from(pbx, vouch, |shipped| {
+            let with = replaced(&shipped, "##!define WITH_RTPENGINE", "#!define WITH_RTPENGINE");
+            replaced(&with, "udp:127.0.0.1:2223!g", &control)
+        })
+    }
+
+    fn start_from(pbx: u16, vouch: u16, edit: impl FnOnce(String) -> String) -> Self {
         let (folder, port) = (tempfile::tempdir().expect("a folder for Kamailio"), free_port());
-        let mut config = SHIPPED.to_owned();
+        let mut config = edit(SHIPPED.to_owned());
         for (name, value) in [
             ("LISTEN_AT!udp:192.0.2.5:5060", format!("LISTEN_AT!udp:127.0.0.1:{port}")),
             ("PBX_HOST!192.0.2.3", "PBX_HOST!127.0.0.1".to_owned()),
@@ -43,8 +59,7 @@ impl Kamailio {
             ("log_stderror=no", "log_stderror=yes".to_owned()),
             ("children=4", "children=1".to_owned()),
         ] {
-            assert!(config.contains(name), "the shipped file has no {name} any more");
-            config = config.replace(name, &value);
+            config = replaced(&config, name, &value);
         }
         let file = folder.path().join("kamailio.cfg");
         std::fs::write(&file, config).expect("the configuration fits on the disk");
@@ -93,6 +108,11 @@ impl Kamailio {
             assert!(ended.is_none() && Instant::now() < deadline, "Kamailio did not start:\n{}", self.log());
         }
     }
+}
+
+fn replaced(config: &str, name: &str, value: &str) -> String {
+    assert!(config.contains(name), "the shipped file has no {name} any more");
+    config.replace(name, value)
 }
 
 /// Asks the main process to end, which ends those that it made.

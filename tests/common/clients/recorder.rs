@@ -1,5 +1,6 @@
 //! A session recording client (RFC 7866): forks both parties of a call to vouchd, each as its own stream.
 
+use super::relay::Relay;
 use super::wire::Wire;
 use crate::line::{Faults, talk, talk_secured};
 use crate::srtp::Srtp;
@@ -113,13 +114,31 @@ impl Recorder {
         self.hang_up();
     }
 
+    /// Records a call that `relay` carries, until [`Recorder::hang_up`]: its two parties, forked by the relay.
+    ///
+    /// # Panics
+    /// When vouchd or the relay refuses.
+    pub fn record(&mut self, relay: &Relay, speaker: &str, call_id: &str) {
+        let fork = relay.fork(call_id);
+        let metadata = metadata(speaker, call_id, [&fork.caller, &fork.callee]);
+        let answer = self.open(&multipart(&fork.offer, &metadata));
+        assert!(answer.starts_with("SIP/2.0 200 "), "the session was refused: {answer}");
+        let (_, sdp) = answer.split_once("\r\n\r\n").expect("the session is answered with SDP");
+        relay.send_to(&fork, sdp);
+    }
+
     /// Everything that vouchd sent outside the INVITE's responses.
     pub fn received(&self) -> &[String] {
         &self.received
     }
 
     fn invite(&mut self, speaker: &str, ports: [u16; 2]) -> String {
-        let answer = self.offer(speaker, ports, "sendonly");
+        self.open(&self.body(speaker, ports, "sendonly"))
+    }
+
+    /// Opens the dialog with an offer; gives the final response.
+    fn open(&mut self, body: &str) -> String {
+        let answer = self.offer(body);
         let to = header(&answer, "To").expect("a response has a To");
         self.to_tag = to.split_once(";tag=").map(|(_, tag)| format!(";tag={tag}")).unwrap_or_default();
         self.send(self.number, "ACK", "", "");
@@ -127,21 +146,25 @@ impl Recorder {
     }
 
     fn reinvite(&mut self, speaker: &str, ports: [u16; 2], direction: &str) -> String {
-        let answer = self.offer(speaker, ports, direction);
+        let answer = self.offer(&self.body(speaker, ports, direction));
         assert!(answer.starts_with("SIP/2.0 200 "), "the change was refused: {answer}");
         self.send(self.number, "ACK", "", "");
         answer
     }
 
-    /// Sends an INVITE and gives its final response; requests of vouchd that come meanwhile are accepted.
-    fn offer(&mut self, speaker: &str, ports: [u16; 2], direction: &str) -> String {
-        self.number += 1;
-        let mut body = session_offer(speaker, ports, (&self.call_id, direction));
-        if let Some(keys) = &self.keys {
-            body = secured(&body, keys);
+    fn body(&self, speaker: &str, ports: [u16; 2], direction: &str) -> String {
+        let body = session_offer(speaker, ports, (&self.call_id, direction));
+        match &self.keys {
+            Some(keys) => secured(&body, keys),
+            None => body,
         }
+    }
+
+    /// Sends an INVITE and gives its final response; requests of vouchd that come meanwhile are accepted.
+    fn offer(&mut self, body: &str) -> String {
+        self.number += 1;
         let headers = "Require: siprec\r\nContent-Type: multipart/mixed;boundary=part\r\n";
-        self.send(self.number, "INVITE", headers, &body);
+        self.send(self.number, "INVITE", headers, body);
         let number = format!("{} INVITE", self.number);
         loop {
             let message = self.receive().expect("vouchd answers the INVITE");
@@ -174,7 +197,10 @@ impl Recorder {
     }
 
     /// Answers what came in during the talk, then sends BYE and waits for its 200.
-    fn hang_up(&mut self) {
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn hang_up(&mut self) {
         self.send(self.number + 1, "BYE", "", "");
         loop {
             let message = self.receive().expect("vouchd answers the BYE");
@@ -233,8 +259,11 @@ pub fn accepted(request: &str) -> String {
 /// What a recording session offers, as a multipart body with the boundary `part`: SDP with the caller's stream from
 /// the first port and the agent's from the second, and metadata that says so.
 pub fn session_offer(speaker: &str, ports: [u16; 2], (call_id, direction): (&str, &str)) -> String {
-    let sdp = sdp(ports, direction);
-    let metadata = metadata(speaker, call_id);
+    let metadata = metadata(speaker, &format!("orig-{call_id}"), ["1", "2"]);
+    multipart(&sdp(ports, direction), &metadata)
+}
+
+fn multipart(sdp: &str, metadata: &str) -> String {
     format!(
         "--part\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n\
          --part\r\nContent-Type: application/rs-metadata+xml\r\nContent-Disposition: recording-session\r\n\r\n\
@@ -263,15 +292,16 @@ fn sdp(ports: [u16; 2], direction: &str) -> String {
     format!("{head}{}{}", media((ports[0], 1)), media((ports[1], 2)))
 }
 
-fn metadata(speaker: &str, call_id: &str) -> String {
+/// Metadata of the recorded call `call_id`, with the labels of the caller's and the agent's streams.
+fn metadata(speaker: &str, call_id: &str, [caller, agent]: [&str; 2]) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
          <recording xmlns=\"urn:ietf:params:xml:ns:recording:1\"><datamode>complete</datamode>\
-         <session session_id=\"s1\"><sipSessionID>orig-{call_id}</sipSessionID></session>\
+         <session session_id=\"s1\"><sipSessionID>{call_id}</sipSessionID></session>\
          <participant participant_id=\"p1\"><nameID aor=\"sip:{speaker}@caller.test\"/></participant>\
          <participant participant_id=\"p2\"><nameID aor=\"sip:agent@pbx.test\"/></participant>\
-         <stream stream_id=\"t1\" session_id=\"s1\"><label>1</label></stream>\
-         <stream stream_id=\"t2\" session_id=\"s1\"><label>2</label></stream>\
+         <stream stream_id=\"t1\" session_id=\"s1\"><label>{caller}</label></stream>\
+         <stream stream_id=\"t2\" session_id=\"s1\"><label>{agent}</label></stream>\
          <participantstreamassoc participant_id=\"p1\"><send>t1</send><recv>t2</recv></participantstreamassoc>\
          <participantstreamassoc participant_id=\"p2\"><send>t2</send><recv>t1</recv></participantstreamassoc>\
          </recording>"

@@ -29,19 +29,7 @@ impl Wire {
 
     /// Connects to a server that has the certificate `root`.
     pub(super) fn tls(server: SocketAddr, root: &str) -> Self {
-        let mut roots = RootCertStore::empty();
-        let root = CertificateDer::from_pem_slice(root.as_bytes()).expect("a certificate in PEM");
-        roots.add(root).expect("a certificate that can be trusted");
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("ring has all versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let name = ServerName::IpAddress(server.ip().into());
-        let client = ClientConnection::new(Arc::new(config), name).expect("a valid configuration");
-        let stream = TcpStream::connect(server).expect("vouchd listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time above zero");
-        Self::Tls(Box::new(StreamOwned::new(client, stream)), String::new())
+        Self::Tls(Box::new(connect_tls(server, root)), String::new())
     }
 
     pub(super) fn local(&self) -> SocketAddr {
@@ -89,6 +77,26 @@ impl Wire {
             },
         }
     }
+}
+
+/// A connection to a server that has the certificate `root`, in PEM. The handshake comes with the first message.
+///
+/// # Panics
+/// When nobody listens there, or `root` is no certificate.
+pub fn connect_tls(server: SocketAddr, root: &str) -> StreamOwned<ClientConnection, TcpStream> {
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_slice(root.as_bytes()).expect("a certificate in PEM");
+    roots.add(root).expect("a certificate that can be trusted");
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring has all versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::IpAddress(server.ip().into());
+    let client = ClientConnection::new(Arc::new(config), name).expect("a valid configuration");
+    let stream = TcpStream::connect(server).expect("vouchd listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time above zero");
+    StreamOwned::new(client, stream)
 }
 
 /// Bytes of the first message in `text`, once it is whole.

@@ -159,6 +159,28 @@ fn a_packet_larger_than_the_buffer_is_read() {
     assert_eq!((seen.len(), counts.unwrap().packets), (2, 2));
 }
 
+/// A pipe, which gives a few bytes at a time.
+struct Pipe(Vec<u8>);
+
+impl io::Read for Pipe {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.0.len().min(7).min(buffer.len());
+        buffer[..length].copy_from_slice(&self.0[..length]);
+        self.0.drain(..length);
+        Ok(length)
+    }
+}
+
+#[test]
+fn a_capture_that_comes_through_a_pipe_is_read_as_a_file() {
+    let pcapng = [section(false), interface(false, 1, None), packet(false, 0, 7, &[1; 60])].concat();
+    for (bytes, packets) in [(pcap(false, 0xa1b2_c3d4, 1), 0), (pcapng, 1)] {
+        let mut capture = Capture::from_bytes(Path::new("pipe"), Pipe(bytes)).unwrap();
+        capture.read(&mut |_| {}).unwrap();
+        assert_eq!(capture.counts().packets, packets);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

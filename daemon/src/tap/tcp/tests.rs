@@ -83,6 +83,20 @@ fn a_hole_in_front_of_too_much_is_given_up() {
 }
 
 #[test]
+fn behind_a_hole_no_rest_of_a_message_is_taken_for_the_next() {
+    let (mut streams, messages) = (Streams::new(), [0, 1, 2, 3].map(|number| message(number, 10)));
+    let length = messages[0].len() as u32;
+    let of = |index: u32| messages[index as usize].as_bytes();
+    let second_half = |index: u32| segment(index * length + 40, &of(index)[40..]);
+    // The beginning of the second message never came; the rest of it waits, until the other side acknowledges it.
+    assert_eq!(feed(&mut streams, &[segment(0, of(0)), second_half(1)]), messages[..1]);
+    assert_eq!(feed(&mut streams, &[acknowledgement(2 * length)]), [""; 0]);
+    // Nor does the rest of the third begin a message, or one come again that came before.
+    assert_eq!(feed(&mut streams, &[second_half(2), segment(0, of(0))]), [""; 0]);
+    assert_eq!(feed(&mut streams, &[segment(3 * length, of(3))]), messages[3..]);
+}
+
+#[test]
 fn a_reset_or_a_new_connection_begins_anew() {
     let (mut streams, whole) = (Streams::new(), message(1, 30));
     let (first, second) = whole.as_bytes().split_at(50);

@@ -117,6 +117,22 @@ fn a_message_is_found_in_every_kind_of_frame() {
 }
 
 #[test]
+fn extension_headers_that_are_cut_off_or_out_of_place_are_counted() {
+    let ip6 = invite_over_ipv6();
+    let with = |next: u8, headers: &[u8]| {
+        [&ip6[..4], &(headers.len() as u16).to_be_bytes(), &[next], &ip6[7..40], headers].concat()
+    };
+    // A hop-by-hop header, destination options and a route that claim 2 KiB, and one of the first behind another.
+    let claims = [0, 60, 43].map(|next| with(next, &[17, 255, 1, 4, 0, 0, 0, 0]));
+    let misplaced = with(60, &[0, 0, 1, 4, 0, 0, 0, 0, 17, 255, 1, 4]);
+    for bytes in claims.iter().chain([&misplaced]) {
+        let mut heard = Heard::new();
+        heard.frame(Link::Raw, bytes);
+        assert_eq!(heard.tap.counts().other, 1, "{bytes:?}");
+    }
+}
+
+#[test]
 fn what_carries_no_packet_is_counted() {
     let too_deep = (0..10).fold(invite(), |inner, _| ipv4(4, &inner));
     let cases = [
