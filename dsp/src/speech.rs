@@ -74,7 +74,7 @@ const BACKGROUND_Q9: i16 = 280;
 /// Log odds, Q12, at which speech begins.
 const BEGIN_Q12: i32 = 4_096;
 /// Log odds below which it ends.
-const GO_ON_Q12: i32 = -2_800;
+const GO_ON_Q12: i32 = 0;
 /// Tones among the frames that wait from which on none of them is speech: voices have a few lone lines, cadences many.
 const CADENCE: u32 = 7;
 

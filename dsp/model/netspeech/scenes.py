@@ -21,20 +21,22 @@ COUNT = RATE * SECONDS
 FRAMES = (COUNT - 200) // 80 + 1
 
 
+SHARES = (0.35, 0.15, 0.35, 0.15)  # of readers, prompts, other manners and synthetic speech among what is spoken
+PAUSES = ("none", "joined", "short", "long")  # between utterances
+
+
 class Sources:
     """What scenes are made of."""
 
     def __init__(self, arguments):
-        self.varied = arguments.varied
-        spoken = [*sounds.librispeech(arguments.librispeech, held_out=False), *sounds.prompts(arguments.prompts)]
-        self.speech = [_labelled(pcm) for _, pcm in spoken]
-        self.libri = [pcm for name, pcm in spoken if name.isdigit()]
-        self.speech_weight = np.array([8.0 if name.isdigit() else 0.5 for name, _ in spoken])
-        made = list(sounds.synthetic())
-        self.speech += [_labelled(pcm) for _, pcm in made]
-        self.speaker = np.array([name for name, _ in [*spoken, *made]])
-        self.speech_weight = np.concatenate([self.speech_weight, np.full(len(made), 0.5)])
-        self.speech_weight /= self.speech_weight.sum()
+        self.uneven, self.pauses = arguments.uneven, arguments.pauses
+        readers = list(sounds.librispeech(arguments.librispeech, held_out=False))
+        manners = [(name.split("-")[0], pcm) for folder in arguments.manners for name, pcm in sounds.folder(folder)]
+        kinds = [readers, list(sounds.prompts(arguments.prompts)), manners, list(sounds.synthetic())]
+        self.libri = [pcm for _, pcm in readers]
+        self.speech = [_labelled(pcm) for kind in kinds for _, pcm in kind]
+        self.speaker = np.array([name for kind in kinds for name, _ in kind])
+        self.speech_weight = np.concatenate([np.full(len(kind), share / len(kind)) for kind, share in zip(kinds, SHARES)])
         noise = lambda kind: [pcm for name, pcm in sounds.folder(f"{arguments.noise}/{kind}") if not is_for_measuring(name)]
         self.babble, self.car, self.ambient = noise("babble"), noise("car"), noise("ambient")
         self.rooms = [pcm for _, pcm in sounds.folder(f"{arguments.noise}/rir")]
@@ -65,33 +67,43 @@ def normal(pcm):
 
 
 def talk(random, sources):
-    """Somebody talks, or several in turn: samples of RMS 1 while talking, and labels; if varied, sometimes one person
-    only, sometimes without a pause."""
+    """One person talks, or several in turn: samples of RMS 1 while talking, and labels."""
     pcm, labels = np.zeros(COUNT + 40 * RATE), np.zeros(FRAMES + 4000, bool)
-    closed, weight = sources.varied and random.random() < 0.3, sources.speech_weight
-    if sources.varied and random.random() < 0.5:  # one person
+    weight, pauses = sources.speech_weight, random.choice(PAUSES, p=sources.pauses)
+    uneven = 8 if sources.uneven and random.random() < 0.4 else 4  # dB
+    if random.random() < 0.5:
         weight = weight * (sources.speaker == sources.speaker[random.choice(len(weight), p=weight)])
         weight = weight / weight.sum()
-    at = int(random.uniform(0, 3) * 100) if random.random() < 0.7 else 0
+    at = int(random.uniform(0, 3) * 100) if random.random() < (0.3 if pauses == "none" else 0.7) else 0
     while at < FRAMES:
-        voice, marks = utterance(random, *sources.speech[random.choice(len(weight), p=weight)], sources.varied)
-        if closed:
-            voice, marks = cut(voice, marks)
-        keep = min(len(voice), 12 * RATE)
-        pcm[at * 80 : at * 80 + keep] += voice[:keep] * 10 ** (random.uniform(-3, 3) / 20)
-        labels[at : at + min(len(marks), 1200)] |= marks[:1200]
-        pause = random.uniform(0, 0.1) if closed else random.choice([random.exponential(0.5), random.uniform(0, 4)])
-        at += min(len(marks), 1200) + int(pause * 100)
-    return pcm[:COUNT], labels[:FRAMES]
+        voice, marks = utterance(random, *sources.speech[random.choice(len(weight), p=weight)])
+        if pauses != "long":
+            voice, marks = without_pauses(voice, marks) if pauses == "none" else cut(voice, marks)
+        keep = min(len(marks), 1200)
+        part = voice[: min(len(voice), 80 * keep)]
+        pcm[at * 80 : at * 80 + len(part)] += part * 10 ** (random.uniform(-uneven, uneven) / 20)
+        labels[at : at + keep] |= marks[:keep]
+        at += max(keep, 1) + int(100 * pause(random, pauses))
+    pcm, labels = pcm[:COUNT], labels[:FRAMES]
+    if random.random() < 0.2:
+        pcm = evened(random, pcm)
+    return normal_speech(pcm, labels), labels
 
 
-def utterance(random, voice, marks, varied):
+def pause(random, kind):
+    """Seconds from one utterance to the next."""
+    joined = random.uniform(0, 0.1)
+    long = random.choice([random.exponential(0.5), random.uniform(0, 4)])
+    return {"none": 0, "joined": joined, "short": 0.2 + 4 * joined, "long": long}[kind]
+
+
+def utterance(random, voice, marks):
     """A recording or a part of it, now and then at another pitch and pace."""
     if random.random() < 0.3:
         begin = random.integers(0, max(1, len(marks) // 2))
         voice, marks = voice[begin * 80 :], marks[begin:]
-    if random.random() < (0.35 if varied else 0.25):
-        factor = random.integers(80, 121) if varied else random.integers(87, 116)
+    if random.random() < 0.35:
+        factor = random.integers(75, 125)
         voice = scipy.signal.resample_poly(voice, 100, factor)
         frames = max(1, (len(voice) - 200) // 80 + 1)
         marks = marks[np.minimum(np.arange(frames) * factor // 100, len(marks) - 1)]
@@ -106,6 +118,19 @@ def cut(voice, marks):
     return voice[first * 80 : last * 80 + 80], marks[first : last + 1]
 
 
+def without_pauses(voice, marks):
+    """The speech of a recording alone, as if without taking breath."""
+    kept = np.repeat(marks, 80)
+    return (voice[: len(kept)][kept[: len(voice)]], marks[marks]) if marks.any() else (voice, marks)
+
+
+def evened(random, pcm):
+    """Loud and soft brought together, as by a headset's gain control."""
+    smooth = scipy.signal.butter(1, random.uniform(1, 15), fs=RATE, output="sos")
+    level = np.sqrt(np.maximum(scipy.signal.sosfilt(smooth, pcm**2), 0) + 1e-3)
+    return pcm * level ** -random.uniform(0.3, 0.8)
+
+
 def steady(random):
     """White or coloured noise, hum, comfort noise, RMS 1."""
     kind = random.integers(0, 4)
@@ -117,20 +142,48 @@ def steady(random):
     return normal(signals.coloured(random, COUNT, reflection))
 
 
+def rushing(random):
+    """Traffic, wind, machines, engines: noise of any spectrum that swells or throbs, RMS 1."""
+    hertz = np.fft.rfftfreq(COUNT, 1 / RATE)
+    octaves = np.log2(np.maximum(hertz, 40) / 40)
+    shape = np.interp(octaves, np.linspace(0, 6.7, 8), np.cumsum(random.normal(random.uniform(-6, 1), 6, 8)))
+    noise = np.fft.irfft(np.fft.rfft(random.standard_normal(COUNT)) * 10 ** (shape / 20), COUNT)
+    if random.random() < 0.5:  # an engine
+        drift = np.interp(np.arange(COUNT), np.linspace(0, COUNT, 9), random.uniform(0.85, 1.15, 9))
+        phase = 2 * np.pi * np.cumsum(random.uniform(20, 180) * drift) / RATE
+        slope = random.uniform(0.3, 1.5)
+        engine = sum(np.sin(n * phase + random.uniform(0, 6)) / n**slope for n in range(1, random.integers(4, 20)))
+        noise = normal(noise) + normal(engine) * 10 ** (random.uniform(-12, 6) / 20)
+    pace = 2 ** random.uniform(-2, 4.5)  # changes in a second
+    points = random.uniform(0, random.uniform(0, 15), int(SECONDS * pace) + 2)
+    swell = np.interp(np.linspace(0, len(points) - 1, COUNT), np.arange(len(points)), points)
+    return normal(noise * 10 ** (swell / 20))
+
+
 def surroundings(random, sources):
+    """Noise around somebody, RMS 1, as it is or as the line lets it through."""
+    noise = anything_around(random, sources)
+    if random.random() < 0.6:
+        noise = normal(scipy.signal.sosfilt(scipy.signal.butter(3, [300, 3400], "bandpass", fs=RATE, output="sos"), noise))
+    return noise
+
+
+def anything_around(random, sources):
     """Noise around somebody, RMS 1."""
     kind = random.random()
-    if kind < 0.3:
+    if kind < 0.15:
         return steady(random)
-    if kind < 0.42:
+    if kind < 0.35:
+        return rushing(random)
+    if kind < 0.46:
         return normal(stretch(random, sources.babble[random.integers(len(sources.babble))]))
-    if kind < 0.55:
+    if kind < 0.58:
         talkers = random.integers(5, 12)
         voices = [stretch(random, sources.libri[random.integers(len(sources.libri))]) for _ in range(talkers)]
         return normal(sum(normal(voice) * 10 ** (random.uniform(-6, 0) / 20) for voice in voices))
     if kind < 0.7:
         return normal(stretch(random, sources.car[random.integers(len(sources.car))]))
-    if kind < 0.93:
+    if kind < 0.94:
         return normal(stretch(random, sources.ambient[random.integers(len(sources.ambient))]))
     return normal(signals.clicks(random, SECONDS))
 
@@ -178,8 +231,8 @@ def scene(random, sources, more_music):
             room = sources.rooms[random.integers(len(sources.rooms))]
             peak = np.argmax(np.abs(room))
             pcm = normal_speech(scipy.signal.fftconvolve(pcm, room[peak:])[:COUNT], labels)
-        if random.random() < 0.7:
-            snr = random.uniform(3, 18) if random.random() < 0.6 else random.uniform(10, 40)
+        if random.random() < 0.75:
+            snr = random.uniform(0, 16) if random.random() < 0.65 else random.uniform(10, 40)
             pcm = pcm + surroundings(random, sources) * 10 ** (-snr / 20)
         pcm, labels = interrupted(random, pcm, labels, sources)
     else:
@@ -229,8 +282,8 @@ def line(random, pcm):
         pcm = scipy.signal.sosfilt(scipy.signal.butter(random.integers(2, 5), [low, high], "bandpass", fs=RATE, output="sos"), pcm)
     if random.random() < 0.4:
         pcm = scipy.signal.lfilter([1, random.uniform(-0.6, 0.4)], [1], pcm)
-    if random.random() < 0.05:
-        pcm = pcm * 10 ** (random.uniform(6, 15) / 20)
+    if random.random() < 0.08:
+        pcm = pcm * 10 ** (random.uniform(6, 18) / 20)
     pcm = np.clip(np.round(pcm), -32768, 32767)
     codec = random.random()
     return mu_law(pcm) if codec < 0.75 else gsm(pcm) if codec < 0.87 else pcm
@@ -257,11 +310,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--librispeech", required=True, help="folder of LibriSpeech utterances (FLAC)")
     parser.add_argument("--noise", required=True, help="folder with babble/, car/, ambient/ and rir/")
+    parser.add_argument("--manners", required=True, nargs="+", help="folders that manners.py wrote")
     parser.add_argument("--music", required=True, nargs="+", help="folders of music for training")
     parser.add_argument("--prompts", default="/usr/share/asterisk/sounds")
     parser.add_argument("--scenes", type=int, default=1000)
     parser.add_argument("--more-music", type=float, default=0.0, help="scenes of music added to each scene")
-    parser.add_argument("--varied", action="store_true", help="more ways of talking: one person, no pauses, other pitches")
+    parser.add_argument("--pauses", type=float, nargs=4, default=(0.35, 0.15, 0, 0.5), help=f"shares of {', '.join(PAUSES)}")
+    parser.add_argument("--uneven", action="store_true", help="sometimes larger differences of level in what is said")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", required=True, help="the .npz that is written")
     arguments = parser.parse_args()

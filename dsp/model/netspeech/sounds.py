@@ -1,7 +1,7 @@
 """Where the sounds come from, and which are for training and which for measuring.
 
 Training: LibriSpeech (three of four speakers), the Asterisk prompts that `make setup` installs (without vm-* and demo-*,
-which the tests use), espeak-ng, noises, music of Debian's game packages. Measuring: the other LibriSpeech speakers,
+which the tests use), espeak-ng, noises, music composed by rule. Measuring: the other LibriSpeech speakers,
 the prompts of asterisk-prompt-fr-armelle and -es-co, asterisk-moh-opsound-wav and other games' music.
 """
 
@@ -65,11 +65,12 @@ def prompts(root):
 
 def synthetic():
     """(voice, samples) of espeak-ng in many languages and voices, English words in all of them."""
-    for index in range(len(LANGUAGES) * 5):
+    for index in range(len(LANGUAGES) * 15):
         language = LANGUAGES[index % len(LANGUAGES)]
         voice, text = VOICES[index % len(VOICES)], TEXT[index % len(TEXT)]
-        speed, pitch = 120 + 17 * (index % 6), 25 + 11 * (index % 6)
-        command = ["espeak-ng", "-v", language + voice, "-s", str(speed), "-p", str(pitch), "--stdout", text]
+        speed, pitch, swing = 110 + 17 * (index % 11), 9 * (index % 12), ("medium", "high", "x-high")[index % 3]
+        spoken = f'<prosody range="{swing}">{text}</prosody>'
+        command = ["espeak-ng", "-m", "-v", language + voice, "-s", str(speed), "-p", str(pitch), "--stdout", spoken]
         wave = np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout[44:], "<i2")
         yield language + voice, scipy.signal.resample_poly(wave.astype(float), 160, 441)
 

@@ -70,14 +70,6 @@ def loss_of(network, inputs, labels, weights):
     return loss, logits, labels[:, :size]
 
 
-def quantised(network):
-    """Puts the weights on the grid that export.py stores: 8 bits, a power of two a row."""
-    with torch.no_grad():
-        for matrix in (network.dense.weight, network.memory.weight_ih_l0, network.memory.weight_hh_l0, network.verdict.weight):
-            step = 2.0 ** torch.ceil(torch.log2(matrix.abs().amax(dim=1, keepdim=True) / 127 + 1e-12))
-            matrix.copy_(torch.clamp(torch.round(matrix / step), -127, 127) * step)
-
-
 def train(arguments):
     torch.manual_seed(1)
     torch.set_num_threads(1)
