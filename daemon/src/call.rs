@@ -50,7 +50,7 @@ pub enum Standing {
 
 impl Standing {
     /// Whether the caller's audio may be decoded.
-    const fn may_be_analysed(&self) -> bool {
+    pub const fn may_be_analysed(&self) -> bool {
         !matches!(self, Self::OptedOut | Self::Unreadable)
     }
 }
@@ -328,6 +328,11 @@ impl Call {
         self.ended = true;
         self.enrollment.call_ended(self.heard.frames, &mut self.effects);
         self.conclude_at_the_end(now);
+    }
+
+    /// Whether the caller's audio is decoded.
+    pub const fn is_analysed(&self) -> bool {
+        self.analysed
     }
 
     /// Whether nothing is under way any more, so that an ended call may let go of its audio.

@@ -37,9 +37,9 @@ fn reference(band: Band, frame: &[i16]) -> Vec<f64> {
     (0..MELS).map(|bin| energy(bin).max(floor).ln()).collect()
 }
 
-/// Worst and mean difference over the band's bins that lie within `range` nepers of the frame's
+/// Worst and mean difference, and the number of bins, over the band's bins that lie within `range` nepers of the frame's
 /// strongest bin.
-fn differences(band: Band, frame: &[i16], range: f64) -> (f64, f64) {
+fn differences(band: Band, frame: &[i16], range: f64) -> (f64, f64, usize) {
     let expected = reference(band, frame);
     let strongest = expected.iter().copied().fold(f64::MIN, f64::max);
     let errors: Vec<f64> = (0..band.mels())
@@ -47,21 +47,25 @@ fn differences(band: Band, frame: &[i16], range: f64) -> (f64, f64) {
         .map(|bin| (f64::from(log_mel(band, frame)[bin]) / 512.0 - expected[bin]).abs())
         .collect();
     let worst = errors.iter().copied().fold(0.0, f64::max);
-    (worst, errors.iter().sum::<f64>() / errors.len() as f64)
+    (worst, errors.iter().sum::<f64>() / errors.len() as f64, errors.len())
 }
 
-/// For bins to 60 dB below the strongest (13.8 nepers of energy): half a unit of Q9 is 0.00098 neper; what
-/// is left is the rounding of weights to Q20 where a strong line meets a triangle's very edge.
-const TIGHT: f64 = 0.0016;
-/// On average: a quarter of a unit of Q9, and at most as much again.
+/// For bins to 60 dB below the strongest (13.8 nepers of energy): half a unit of Q9 is 0.00098 neper, the rounding of
+/// weights to Q20 at most 0.00004. The rest is the transform's: a line 60 dB below the strongest is some 16,000 units high,
+/// and a dozen roundings of half a unit move it by a few. Of 100,000 random frames one was 0.0017 off.
+const TIGHT: f64 = 0.002;
+/// On average over [`MANY`] bins and more: a quarter of a unit of Q9, and at most as much again.
 const AVERAGE: f64 = 0.001;
+/// Bins whose errors have an average worth the name; a lone tone has one or two within 60 dB.
+const MANY: usize = 8;
 /// For bins to 90 dB below the strongest.
 const LOOSE: f64 = 0.03;
 
 fn assert_close(band: Band, frame: &[i16]) {
-    let (worst, mean) = differences(band, frame, 13.8);
-    assert!(worst < TIGHT && mean < AVERAGE, "{band:?}: worst {worst}, mean {mean}");
-    let (worst, _) = differences(band, frame, 20.7);
+    let (worst, mean, bins) = differences(band, frame, 13.8);
+    assert!(worst < TIGHT, "{band:?}: worst {worst}");
+    assert!(mean < AVERAGE || bins < MANY, "{band:?}: mean {mean} of {bins} bins");
+    let (worst, ..) = differences(band, frame, 20.7);
     assert!(worst < LOOSE, "{band:?}: worst {worst} to 90 dB");
 }
 

@@ -5,8 +5,8 @@ use super::inquiry::Parties;
 use super::line::{Line, Way};
 use super::reception::new_id;
 use crate::ask::AskError;
+use crate::call::Call;
 use crate::call::identity::CallNames;
-use crate::call::{Call, Standing};
 use crate::capture::{Calls, Captures, Look};
 use crate::clock::Clock;
 use crate::config::{Alsa, Peer};
@@ -45,8 +45,7 @@ impl CaptureLine {
 impl Calls for CaptureLine {
     fn may_listen(&self) -> bool {
         let standing = self.speaker.as_ref().map(|speaker| self.exchange.standing(speaker));
-        // What cannot be read may be an opt-out.
-        !matches!(standing, Some(Standing::OptedOut | Standing::Unreadable))
+        standing.is_none_or(|standing| standing.may_be_analysed())
     }
 
     fn begin(&mut self, speaker: Option<SpeakerId>) -> Result<String, AskError> {
@@ -66,7 +65,7 @@ impl Calls for CaptureLine {
         let (id, stream) = self.call.as_ref()?;
         let mut floor = self.exchange.floor();
         let line = floor.of_id(id).filter(|line| line.ended.is_none())?;
-        let analysed = line.call.status() != Status::OptedOut;
+        let analysed = line.call.is_analysed();
         let progress = self.exchange.0.engine.progress(stream.slot())?;
         Some(Look { speech: progress.net_speech_frames, analysed })
     }

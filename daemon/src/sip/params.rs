@@ -18,6 +18,9 @@ pub enum Fault {
     /// A parameter's name is no token.
     #[error("bad parameter name")]
     BadParameter,
+    /// The parameter `tag` says nothing.
+    #[error("tag without a value")]
+    TagWithoutValue,
     /// `<` without `>`.
     #[error("unbalanced angle bracket")]
     UnbalancedBracket,

@@ -36,7 +36,7 @@ impl NameAddr {
             return Self::parse_bare(rest);
         };
         let (uri, params) = inner.split_once('>').ok_or(Fault::UnbalancedBracket)?;
-        Ok(Self { display, uri: read_uri(uri.trim())?, params: Params::parse(params)? })
+        Ok(Self { display, uri: read_uri(uri.trim())?, params: read_params(params)? })
     }
 
     /// The tag of a From or To.
@@ -52,8 +52,17 @@ impl NameAddr {
         if uri.has_headers() {
             return Err(Fault::UriHeaders);
         }
-        Ok(Self { display: None, uri, params: Params::parse(&text[end..])? })
+        Ok(Self { display: None, uri, params: read_params(&text[end..])? })
     }
+}
+
+/// Parameters of a name-addr. A tag without a value is none (RFC 3261 section 25.1), and another one cannot be put beside it.
+fn read_params(text: &str) -> Result<Params, Fault> {
+    let params = Params::parse(text)?;
+    if params.get("tag").is_some_and(|tag| tag.is_none_or(str::is_empty)) {
+        return Err(Fault::TagWithoutValue);
+    }
+    Ok(params)
 }
 
 /// One hop of a Via.
@@ -220,6 +229,8 @@ mod tests {
             ("<sip:j@example.com", Fault::UnbalancedBracket),
             ("sip:user@example.com?Route=%3Csip:a%3E", Fault::UriHeaders),
             ("\"Joe\" <sip:joe@example.org>;;;;", Fault::EmptyParameter),
+            ("<sip:joe@example.org>;x=1; tag ;y", Fault::TagWithoutValue),
+            ("sip:joe@example.org;tag", Fault::TagWithoutValue),
             ("", Fault::Empty),
         ];
         for (text, fault) in cases {
