@@ -11,6 +11,7 @@ mod guard;
 mod inquiry;
 mod line;
 mod media;
+mod names;
 mod people;
 mod reception;
 mod session;

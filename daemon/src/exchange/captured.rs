@@ -1,9 +1,8 @@
 //! Calls on capture devices: calls like all others, except that nothing can be answered to them.
 
 use super::Exchange;
-use super::inquiry::Parties;
-use super::line::{Line, Way};
-use super::reception::new_id;
+use super::line::{Beginning, Line, Way};
+use super::names::Parties;
 use crate::ask::AskError;
 use crate::call::Call;
 use crate::call::identity::CallNames;
@@ -91,25 +90,17 @@ impl Exchange {
             let standing = self.standing(&speaker);
             (speaker, standing)
         });
-        let mut line = Line {
-            id: new_id(),
+        let beginning = Beginning {
             sip_call_id: None,
             names: CallNames::default(),
             parties: Parties::default(),
             source: Source::Alsa,
             address: None,
             peer: peer.clone(),
-            slot: Some(slot),
-            call: Call::new(self.0.policy, None, claim),
+            slot,
             way: Way::Captured,
-            takes_info: false,
-            answered: false,
-            told: None,
-            codec: None,
-            started: self.now(),
-            ended: None,
-            told_s: 0,
         };
+        let mut line = Line::new(beginning, Call::new(self.0.policy, None, claim), self.now());
         self.carry_out(&mut line);
         self.announce(&line);
         let id = line.id.clone();

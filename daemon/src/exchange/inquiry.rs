@@ -5,10 +5,11 @@
 
 use super::Exchange;
 use super::floor::Floor;
-use super::session::{Arrival, Session};
+use super::names::Parties;
+use super::session::Arrival;
 use crate::call::Standing;
 use crate::call::identity::{CallNames, speaker_of_address};
-use crate::pii::{Pii, SpeakerId};
+use crate::pii::SpeakerId;
 use crate::sip::agent::Reply;
 use crate::sip::dialog::DialogId;
 use crate::sip::flow::Flow;
@@ -16,30 +17,6 @@ use crate::sip::message::Request;
 use crate::sip::verification::{Asked, ServiceAnswer, UnknownCall};
 use crate::verdict::{Fraud, QualityReport, Reason, Status, Verdict};
 use std::time::Duration;
-
-/// Who talks to whom, by the user parts of their addresses.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Parties {
-    caller: Option<SpeakerId>,
-    others: Vec<SpeakerId>,
-}
-
-impl Parties {
-    /// Those that the metadata of a recording session names.
-    pub(super) fn of(session: &Session) -> Self {
-        let user = |aor: &Pii<String>| speaker_of_address(aor.reveal(), false);
-        let caller = session.caller_aor().and_then(user);
-        let all = session.recording().map(|recording| recording.participants.as_slice()).unwrap_or_default();
-        let others = all.iter().filter_map(|participant| participant.aor.as_ref().and_then(user));
-        Self { others: others.filter(|other| Some(other) != caller.as_ref()).collect(), caller }
-    }
-
-    /// Those that an INVITE between others names.
-    pub(super) fn of_invite(invite: &Request) -> Self {
-        let user = |header: &str| speaker_of_address(invite.headers.get(header)?, false);
-        Self { caller: user("From"), others: user("To").into_iter().collect() }
-    }
-}
 
 /// What a question says of its call.
 #[derive(Clone, Debug, Default)]
@@ -97,10 +74,9 @@ impl Question {
             }
         }
         let Some((caller, callee)) = &self.parties else { return Found::None };
-        Found::among(calls.iter().filter(|call| {
-            let fits = call.parties.caller.as_ref() == Some(caller) && call.parties.others.contains(callee);
-            fits && !call.ended && call.age <= window
-        }))
+        Found::among(
+            calls.iter().filter(|call| call.parties.are(caller, callee) && !call.ended && call.age <= window),
+        )
     }
 }
 

@@ -1,8 +1,8 @@
 //! A line of the exchange: one call, what SIP says of it, and how it is shown.
 
-use super::inquiry::Parties;
+use super::names::{Parties, new_id};
 use super::session::Session;
-use super::tapped::TappedSession;
+use super::tapped::session::TappedSession;
 use crate::call::identity::CallNames;
 use crate::call::{Call, EnrollmentStep};
 use crate::config::Peer;
@@ -31,6 +31,18 @@ pub(super) enum Way {
     Tapped(Box<TappedSession>),
     /// Nothing: a capture device hears it.
     Captured,
+}
+
+/// What a way in says of a call that begins; each field as in [`Line`].
+pub(super) struct Beginning {
+    pub(super) sip_call_id: Option<String>,
+    pub(super) names: CallNames,
+    pub(super) parties: Parties,
+    pub(super) source: Source,
+    pub(super) address: Option<IpAddr>,
+    pub(super) peer: Peer,
+    pub(super) slot: CallSlot,
+    pub(super) way: Way,
 }
 
 /// One call on the exchange.
@@ -73,6 +85,30 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// A call that begins now, of which nobody was told yet.
+    pub(super) fn new(beginning: Beginning, call: Call, now: Timestamp) -> Self {
+        let Beginning { sip_call_id, names, parties, source, address, peer, slot, way } = beginning;
+        Self {
+            id: new_id(),
+            sip_call_id,
+            names,
+            parties,
+            source,
+            address,
+            peer,
+            way,
+            slot: Some(slot),
+            call,
+            takes_info: false,
+            answered: false,
+            told: None,
+            codec: None,
+            started: now,
+            ended: None,
+            told_s: 0,
+        }
+    }
+
     /// Its dialog with us, if it has one.
     pub(super) fn dialog(&self) -> Option<DialogId> {
         match self.way {

@@ -1,8 +1,8 @@
 //! Where gateways are received: INVITEs become calls, answers carry the headers, results are pushed and polled.
 
 use super::Exchange;
-use super::inquiry::Parties;
-use super::line::{Line, Way};
+use super::line::{Beginning, Line, Way};
+use super::names::{Parties, call_names};
 use super::session::{Arrival, Failure, Session};
 use super::subscribers::Subscribers;
 use crate::call::identity::{CallNames, IdentityInputs, speaker_id};
@@ -19,7 +19,6 @@ use crate::sip::transport::{Sip, SipCommand, SipConfig};
 use crate::sip::verification::Asked;
 use crate::verdict::Verdict;
 use crate::view::Source;
-use crate::wire::rs_metadata::Recording;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -245,29 +244,20 @@ impl Exchange {
         };
         // An opt-out that comes now waits until the call is on the floor, and then reaches it.
         let mut floor = self.floor();
-        let mut line = Line {
-            id: new_id(),
+        let call =
+            Call::new(self.0.policy, session.obstacle(), self.claim(session.caller_aor(), peer, request));
+        let beginning = Beginning {
             sip_call_id: Some(request.call_id().to_owned()),
             names,
             parties: Parties::of(&session),
             source: if session.is_recording() { Source::Siprec } else { Source::MediaLeg },
             address: Some(arrival.from),
             peer: peer.clone(),
-            slot: Some(session.slot()),
-            call: Call::new(
-                self.0.policy,
-                session.obstacle(),
-                self.claim(session.caller_aor(), peer, request),
-            ),
+            slot: session.slot(),
             way: Way::Answered { dialog, session: Box::new(session) },
-            takes_info: peer.headers.any() && takes_results(peer, request),
-            answered: false,
-            told: None,
-            codec: None,
-            started: self.now(),
-            ended: None,
-            told_s: 0,
         };
+        let mut line = Line::new(beginning, call, self.now());
+        line.takes_info = peer.headers.any() && takes_results(peer, request);
         self.carry_out(&mut line);
         line.answered = true;
         let verdict = line.verdict();
@@ -419,26 +409,4 @@ fn takes_results(peer: &Peer, request: &Request) -> bool {
         InfoRule::Never => false,
         InfoRule::Auto => takes_info(request.headers.all("Recv-Info")),
     }
-}
-
-/// All names that the call may be asked for by. What a gateway passes on from outside names nothing: a caller
-/// could take another's name.
-pub(super) fn call_names(
-    prefix: &HeaderPrefix,
-    peer: &Peer,
-    request: &Request,
-    recording: Option<&Recording>,
-) -> CallNames {
-    let named = [prefix.call(), "X-Orig-Call-ID".to_owned()];
-    let given = named.iter().filter(|_| peer.may_claim);
-    let given = given.filter_map(|name| request.headers.get(name));
-    let session_id = request.headers.get("Session-ID");
-    CallNames::collect(std::iter::once(request.call_id()).chain(given), recording, session_id)
-}
-
-/// A name for a call that says nothing and is never used twice.
-pub(super) fn new_id() -> String {
-    let random: [u8; 6] = ring::rand::generate(&ring::rand::SystemRandom::new())
-        .map_or_else(|_| std::array::from_fn(|_| 0), |random: ring::rand::Random<[u8; 6]>| random.expose());
-    random.iter().map(|byte| format!("{byte:02x}")).collect()
 }

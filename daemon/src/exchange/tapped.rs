@@ -1,24 +1,23 @@
 //! Tapped calls: what the tap finds becomes calls like all others, except that nothing can be answered to them.
 
+pub(super) mod session;
+
 use super::Exchange;
-use super::inquiry::Parties;
-use super::line::{Line, Way};
-use super::reception::{call_names, new_id};
+use super::line::{Beginning, Line, Way};
+use super::names::{Parties, call_names};
 use super::session::metadata;
 use crate::call::identity::CallNames;
 use crate::call::{Call, Standing};
 use crate::config::Peer;
-use crate::engine::codec::Foreign;
-use crate::engine::{CallSlot, Engine, StreamId, StreamRole};
 use crate::pii::{Pii, SpeakerId};
 use crate::sip::headers::HeaderChoice;
 use crate::sip::message::Request;
-use crate::sip::offer_answer::MediaPlan;
-use crate::sip::siprec::{Bodies, CallerChoice, ChosenBy, choose_caller};
-use crate::tap::{self, CallId, Event, Frame, Side, StreamKey, Tap, TapCounts, TappedLine};
+use crate::sip::siprec::Bodies;
+use crate::tap::{self, CallId, Event, Frame, StreamKey, Tap, TapCounts};
 use crate::verdict::Reason;
 use crate::view::{CallView, Source, TapView};
 use crate::wire::rs_metadata::Recording;
+use session::{MediaChange, TappedCall, TappedSession};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::PoisonError;
@@ -39,39 +38,6 @@ struct Desk {
     speaker: Option<SpeakerId>,
     calls: HashMap<CallId, TappedCall>,
     refused: u64,
-}
-
-/// A tapped call on the exchange.
-#[derive(Debug)]
-struct TappedCall {
-    id: String,
-    streams: Vec<(StreamKey, StreamId)>,
-}
-
-/// The media of a tapped call.
-#[derive(Debug)]
-pub(super) struct TappedSession {
-    slot: CallSlot,
-    peer: Peer,
-    recording: Option<Recording>,
-    caller: Result<CallerChoice, Reason>,
-    decodable: bool,
-    foreign: Option<Foreign>,
-    encrypted: bool,
-}
-
-impl TappedSession {
-    /// The codec of a caller's line that offers none that we decode.
-    pub(super) fn foreign(&self) -> Option<Foreign> {
-        self.foreign
-    }
-
-    /// Why the caller's audio cannot be judged, if so.
-    fn obstacle(&self) -> Option<Reason> {
-        let encrypted = self.encrypted.then_some(Reason::Encrypted);
-        let undecodable = (!self.decodable).then_some(Reason::UnsupportedCodec);
-        self.caller.as_ref().err().copied().or(encrypted).or(undecodable)
-    }
 }
 
 impl Wiretap {
@@ -151,14 +117,6 @@ impl Desk {
     }
 }
 
-/// What is new of a call's media.
-struct MediaChange<'a> {
-    call: CallId,
-    lines: &'a [TappedLine],
-    request: Option<&'a Request>,
-    speaker: Option<&'a SpeakerId>,
-}
-
 impl Exchange {
     /// Makes a call of an INVITE between others; gives its id, or nothing where there is no room.
     fn overheard(&self, invite: &Request, from: SocketAddr, speaker: Option<&SpeakerId>) -> Option<String> {
@@ -183,26 +141,18 @@ impl Exchange {
         // Of a recording session it is known who calls when it is known which stream is the caller's.
         let claims = speaker.is_some() || session.recording.is_none();
         let claim = claims.then(|| self.tapped_claim(None, &peer, invite, speaker)).flatten();
-        let mut line = Line {
-            id: new_id(),
+        let beginning = Beginning {
             sip_call_id: Some(invite.call_id().to_owned()),
             names,
             parties: Parties::of_invite(invite),
             source: Source::Tap,
             address: Some(from.ip()),
             peer,
-            slot: Some(slot),
-            // Media follows at once, with whatever stands in its way.
-            call: Call::new(self.0.policy, None, claim),
+            slot,
             way: Way::Tapped(Box::new(session)),
-            takes_info: false,
-            answered: false,
-            told: None,
-            codec: None,
-            started: self.now(),
-            ended: None,
-            told_s: 0,
         };
+        // Media follows at once, with whatever stands in its way.
+        let mut line = Line::new(beginning, Call::new(self.0.policy, None, claim), self.now());
         self.carry_out(&mut line);
         self.announce(&line);
         let id = line.id.clone();
@@ -335,77 +285,6 @@ impl Exchange {
 
 /// Longer than the jitter buffer waits for anything.
 const LAST_PACKETS: Duration = Duration::from_secs(1);
-
-impl TappedSession {
-    /// Tells the engine what was agreed, and whose streams they are.
-    fn apply(
-        &mut self,
-        engine: &Engine,
-        tapped: &mut TappedCall,
-        change: &MediaChange<'_>,
-    ) -> Result<(), crate::engine::EngineError> {
-        let plans: Vec<MediaPlan> = change.lines.iter().map(|line| line.plan.clone()).collect();
-        let earlier = self.caller.as_ref().ok();
-        let is_recording = self.recording.is_some();
-        self.caller = if is_recording {
-            choose_caller(&self.peer.caller, &plans, self.recording.as_ref(), earlier)
-        } else {
-            Ok(plain_caller(&plans, earlier))
-        };
-        let caller = self.caller.as_ref().ok().map(|choice| choice.m_line);
-        for line in change.lines {
-            let is_caller = caller == Some(line.plan.m_line);
-            if is_caller {
-                self.decodable = line.plan.codec.is_some();
-                self.foreign = line.plan.foreign;
-                self.encrypted = line.encrypted;
-            }
-            // Of a plain call the first line is followed, both sides of it; of a recording session all lines, on which
-            // its client alone sends.
-            let sides: &[Side] = match (is_recording, is_caller) {
-                (true, _) => &[Side::Caller],
-                (false, true) => &[Side::Caller, Side::Callee],
-                (false, false) => &[],
-            };
-            for &side in sides {
-                let of_caller = is_caller && side == Side::Caller;
-                let role = if of_caller { StreamRole::Caller } else { StreamRole::Other };
-                let key = StreamKey { call: change.call, line: line.plan.m_line as u8, side };
-                let stream = tapped.stream(engine, self.slot, key, role)?;
-                engine.set_role(stream, role)?;
-                // What is encrypted under a key that nobody told would decode to noise.
-                let sending = line.plan.sending && !line.encrypted;
-                let crypto = line.plan.crypto.clone().filter(|_| of_caller);
-                engine.set_tapped(stream, line.plan.payloads.clone(), sending, crypto)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl TappedCall {
-    /// The engine's stream of a key: the one it has, or a new one.
-    fn stream(
-        &mut self,
-        engine: &Engine,
-        slot: CallSlot,
-        key: StreamKey,
-        role: StreamRole,
-    ) -> Result<StreamId, crate::engine::EngineError> {
-        if let Some((_, stream)) = self.streams.iter().find(|(known, _)| *known == key) {
-            return Ok(*stream);
-        }
-        let stream = engine.open_tapped_stream(slot, role)?;
-        self.streams.push((key, stream));
-        Ok(stream)
-    }
-}
-
-/// Of a plain call the caller's line is the first one; a hold takes nothing away from that.
-fn plain_caller(plans: &[MediaPlan], earlier: Option<&CallerChoice>) -> CallerChoice {
-    let m_line = earlier.map(|choice| choice.m_line).or(plans.first().map(|plan| plan.m_line)).unwrap_or(0);
-    CallerChoice { m_line, participant: None, aor: None, by: ChosenBy::Earlier }
-}
 
 fn recording_of(request: &Request) -> Option<Recording> {
     let bodies = Bodies::find(request.content_type()?, &request.body).ok()?;
