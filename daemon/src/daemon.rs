@@ -7,7 +7,7 @@ mod service;
 use crate::api::socket::Socket;
 use crate::api::{Api, ApiConfig};
 use crate::calibration::SiteCalibration;
-use crate::capture::Captures;
+use crate::capture::Threads;
 use crate::config::Config;
 use crate::engine::{Engine, EngineConfig};
 use crate::exchange::{Exchange, Parts};
@@ -110,7 +110,7 @@ async fn run(
     let watch = tokio::spawn(exchange.clone().watch_media());
     let reception = tokio::spawn(exchange.clone().receive_calls(sip));
     let runtime = tokio::runtime::Handle::current();
-    let captures = Captures::start(&config, &exchange, &runtime)?;
+    let captures = Threads::start(&config, &exchange, &runtime)?;
     let tap = match interfaces.is_empty() {
         true => None,
         false => Some(interfaces.start(exchange.clone(), runtime)?),
