@@ -1,13 +1,19 @@
 //! sipp as the gateway that sends the caller's voice on a plain media leg.
 
 use super::free_port;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Calls placed by this process, so that each has a Call-ID of its own.
 static PLACED: AtomicU32 = AtomicU32::new(0);
+/// How often sipp is started until it finds its ports free.
+const TRIES: usize = 5;
+/// What sipp says, beside the messages.
+const LOG: &str = "sipp.log";
 
 const SCENARIO: &str = include_str!("../../data/sipp/leg.xml");
 
@@ -58,10 +64,22 @@ impl Leg<'_> {
         let number = PLACED.fetch_add(1, Ordering::Relaxed);
         let call_id = format!("leg-{}-{number}@gateway.test", std::process::id());
         let sipp = self.command(folder.path(), &call_id).spawn().expect("sipp starts");
-        LegCall { sipp, folder, call_id }
+        let mut call = LegCall { sipp, folder, call_id };
+        // A port that was free a moment ago may be another program's now.
+        for _ in 1..TRIES {
+            if call.has_begun() {
+                return call;
+            }
+            call.sipp = self.command(call.folder.path(), &call.call_id).spawn().expect("sipp starts");
+        }
+        let said = std::fs::read_to_string(call.folder.path().join(LOG)).unwrap_or_default();
+        assert!(call.has_begun(), "sipp does not call: {said}");
+        call
     }
 
     fn command(&self, folder: &Path, call_id: &str) -> Command {
+        let log = File::create(folder.join(LOG)).expect("a file for what sipp says");
+        let said = log.try_clone().expect("a second handle of a file");
         let mut sipp = Command::new("sipp");
         sipp.current_dir(folder)
             .args([
@@ -78,13 +96,27 @@ impl Leg<'_> {
             .args(["-i", "127.0.0.1", "-p", &free_port().to_string(), "-mp", &free_port().to_string()])
             .args(["-t", self.transport, "-cid_str", call_id])
             .arg(format!("127.0.0.1:{}", self.port))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .stdout(log)
+            .stderr(said);
         sipp
     }
 }
 
 impl LegCall {
+    /// Waits until sipp has sent something; false when it ended without.
+    fn has_begun(&mut self) -> bool {
+        loop {
+            let ended = self.sipp.try_wait().expect("sipp is a child of this process").is_some();
+            if !self.messages().is_empty() {
+                return true;
+            }
+            if ended {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Call-ID of the call.
     pub fn call_id(&self) -> &str {
         &self.call_id
