@@ -203,9 +203,8 @@ impl Call {
         }
     }
 
-    /// Says whether the caller's stream seems to be the agent's. That is a remark on answers, since whoever calls as several
-    /// speakers could otherwise switch verification off for everybody; but no voiceprint is made of such a stream: a
-    /// wrong answer is over with its call, a wrong voiceprint stays.
+    /// Says whether the caller's stream seems to be the agent's. That is a remark on answers and no more, since
+    /// whoever calls as several speakers could otherwise switch verification and enrollment off for everybody.
     pub fn suspect(&mut self, suspected: bool) {
         self.suspected = suspected;
     }
@@ -434,8 +433,7 @@ impl Call {
 
     /// Why no voiceprint may be made of the caller's audio, if so.
     fn unfit(&self) -> Option<String> {
-        let reason = self.obstacle.or(self.suspected.then_some(Reason::SwappedStreams))?;
-        Some(format!("the caller's audio cannot be used: {}", reason.as_str()))
+        Some(format!("the caller's audio cannot be used: {}", self.obstacle?.as_str()))
     }
 
     fn obstacle_for(&self, voiceprint: &Voiceprint) -> Option<Reason> {

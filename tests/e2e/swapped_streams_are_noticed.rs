@@ -36,7 +36,7 @@ fn record_crosswise(daemon: &Daemon, (speaker, person): (&str, Person), take: us
 }
 
 #[test]
-fn without_a_rule_the_guard_speaks_up_and_no_voiceprint_is_made_of_the_agent() {
+fn without_a_rule_the_guard_speaks_up() {
     let daemon = gateway("caller = \"auto\"");
     if enroll(&daemon).is_none() {
         return;
@@ -60,13 +60,6 @@ fn without_a_rule_the_guard_speaks_up_and_no_voiceprint_is_made_of_the_agent() {
     assert_eq!(daemon.event("warning")["warning"]["peer"], "sbc");
     assert_eq!(daemon.metric("vouch_swapped_gateways"), 1);
     assert_eq!(daemon.log().matches("one voice calls as several speakers").count(), 1);
-
-    let mut recorder = Recorder::new(daemon.sip_port());
-    recorder.begin("1005");
-    let refused = daemon.ctl(&["enroll", recorder.call_id(), "--consent", "given"]);
-    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success() && why.contains("swapped-streams"), "{why}");
-    recorder.hang_up();
 }
 
 #[test]

@@ -426,7 +426,7 @@ fn an_enrollment_ends_with_its_caller() {
 }
 
 #[test]
-fn a_suspected_stream_is_remarked_on_and_never_enrolled() {
+fn a_suspected_stream_is_remarked_on_and_changes_no_answer() {
     let mut call = claimed(voiceprint(1));
     call.suspect(true);
     call.progressed(heard(1000), now());
@@ -436,15 +436,4 @@ fn a_suspected_stream_is_remarked_on_and_never_enrolled() {
         (judgement.status, &judgement.reasons[..]),
         (Status::Authenticated, &[Reason::SwappedStreams][..])
     );
-    assert!(
-        matches!(call.enroll(None, now()), Err(AskError::Conflict(why)) if why.contains("swapped-streams"))
-    );
-
-    let mut call = claimed(Standing::NotEnrolled);
-    call.enroll(None, now()).unwrap();
-    call.progressed(heard(3000), now());
-    call.suspect(true);
-    call.embedded(1, vec![voice()], now());
-    assert!(matches!(call.enrollment().step(), EnrollmentStep::Failed { .. }), "nor when it shows meanwhile");
-    assert!(!call.take_effects().into_iter().any(|effect| matches!(effect, Effect::Store(_))));
 }
