@@ -74,6 +74,8 @@ struct Scene {
     /// A segment began within a first line, and looks like another method.
     misleading: bool,
     floods: u8,
+    /// Missed bytes and malformed messages of the connections before.
+    earlier: (u64, u64),
     /// The message that came out last.
     last: Option<usize>,
     came: usize,
@@ -94,6 +96,7 @@ impl Scene {
             gave_up: false,
             misleading: false,
             floods: 0,
+            earlier: (0, 0),
             last: None,
             came: 0,
         }
@@ -181,12 +184,19 @@ impl Scene {
 
     /// Where nothing is missing, everything that is whole has come out.
     fn check_complete(&self) {
-        let counts = self.bench.tap.counts();
-        assert!(counts.malformed == 0 || self.gave_up && self.misleading, "{counts:?}");
+        let (missed, malformed) = self.counted();
+        let (missed, malformed) = (missed - self.earlier.0, malformed - self.earlier.1);
+        assert!(malformed == 0 || self.gave_up && self.misleading, "{malformed} malformed");
         if !self.gave_up {
             let whole = SENT.1.iter().filter(|end| **end <= self.seen).count();
-            assert_eq!((self.came, counts.missed_bytes), (whole, 0));
+            assert_eq!((self.came, missed), (whole, 0));
         }
+    }
+
+    /// Missed bytes and malformed messages of all connections.
+    fn counted(&self) -> (u64, u64) {
+        let counts = self.bench.tap.counts();
+        (counts.missed_bytes, counts.malformed)
     }
 
     /// The other side has all that was sent, whatever the tap saw.
@@ -202,9 +212,11 @@ impl Scene {
     fn begin_anew(&mut self) {
         self.packet(false, (self.first.wrapping_sub(1), 0), 0x02, &[]);
         self.bench.finish();
+        let earlier = self.counted();
         let bench = std::mem::replace(&mut self.bench, Bench::new(0, Duration::ZERO));
         *self = Self {
             bench,
+            earlier,
             packet: self.packet,
             floods: self.floods,
             ..Self::new((self.first.wrapping_neg() / 64) as u8)
