@@ -9,6 +9,7 @@
 # shellcheck shell=sh
 
 cache=${VOUCH_TEST_ROOT:-/var/cache/vouch-test}
+packages=systemd,systemd-sysv,dbus,libsystemd0,libopus0,libasound2,bash-completion
 work=
 boot=
 leader=
@@ -38,14 +39,15 @@ boot_container() {
 }
 
 make_bare_system() {
-    [ ! -e "$cache/bookworm/made-with-opus" ] || return 0
+    # Made again when the list has changed.
+    [ "$(cat "$cache/bookworm/made-with" 2>/dev/null)" != "$packages" ] || return 0
     say "making a bare Debian 12 in $cache (once, some minutes)"
     rm -rf "$cache/bookworm"
     mkdir -p "$cache"
-    debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,libsystemd0,libopus0,libasound2,bash-completion \
+    debootstrap --variant=minbase --include="$packages" \
         bookworm "$cache/bookworm" "$(mirror)" >"$cache/debootstrap.log" 2>&1 \
         || cannot "debootstrap failed; see $cache/debootstrap.log"
-    touch "$cache/bookworm/made-with-opus"
+    echo "$packages" >"$cache/bookworm/made-with"
 }
 
 # Where this machine gets its own packages from: it is known to answer.
