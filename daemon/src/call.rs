@@ -162,7 +162,7 @@ impl Call {
             claim.map_or((None, Standing::Unclaimed), |(id, standing)| (Some(id), standing));
         self.enrollment.abandon("somebody else is the caller now", &mut self.effects);
         self.claim = claim;
-        self.analysed = !matches!(standing, Standing::OptedOut);
+        self.analysed = standing.may_be_analysed();
         self.standing = standing;
         self.heard = Heard::default();
         self.base = 0;

@@ -415,6 +415,16 @@ fn somebody_else_who_calls_has_nothing_of_the_one_before() {
 }
 
 #[test]
+fn a_new_caller_whose_record_cannot_be_read_is_not_analysed() {
+    let mut call = claimed(voiceprint(1));
+    call.replace_caller(Some((speaker("1002"), Standing::Unreadable)), now());
+    assert!(!call.is_analysed());
+    let analysed = |effect: &Effect| matches!(effect, Effect::Analyse(true));
+    assert!(!call.take_effects().iter().any(analysed));
+    assert_eq!(call.status(), Status::Error);
+}
+
+#[test]
 fn an_enrollment_ends_with_its_caller() {
     let mut call = claimed(Standing::NotEnrolled);
     call.progressed(heard(2000), now());

@@ -87,7 +87,8 @@ impl Bench {
             let mut scratch = Scratch { narrow, wide };
             let wanted = (Band::Narrow, job.enrollment);
             let (embedding, several) = embed(network, &mut window[..frames], wanted, &mut scratch)?;
-            (made.narrow, made.several_voices) = (Some(embedding), several);
+            made.narrow = Some(embedding);
+            made.several_voices |= several;
         }
         Ok(made)
     }

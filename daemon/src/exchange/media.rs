@@ -69,7 +69,6 @@ impl Exchange {
             line.call.suspect(self.guard().suspects(line));
             line.call.embedded(outcome.job.tag, voices, now);
         }
-        line.call.suspect(self.guard().suspects(line));
         if let Some(progress) = self.0.engine.progress(slot) {
             line.codec = codec(line, &progress).or(line.codec);
             if progress.faulted {
