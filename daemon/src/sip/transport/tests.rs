@@ -154,6 +154,32 @@ async fn a_silent_connection_makes_room_for_a_new_one_and_a_used_one_stays() {
 }
 
 #[tokio::test]
+async fn a_peer_that_never_reads_its_answers_is_closed_and_counted() {
+    let limits = TcpLimits { message_within: Duration::from_millis(100), ..TcpLimits::default() };
+    let sip = start_with("127.0.0.1", "127.0.0.1", limits).await;
+    let application = accept_all(sip.events, sip.handle.clone(), String::new());
+    let mut deaf = TcpStream::connect(sip.listening[1].address).await.unwrap();
+    let local = deaf.local_addr().unwrap();
+    // Comes back in the answer, so that these fill what the system keeps for a connection.
+    let tag = format!("tag=1;{}", "x".repeat(20_000));
+    let asks = async {
+        for number in 1.. {
+            let request = options(local, number).replace("tag=1", &tag);
+            if deaf.write_all(request.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, asks).await.expect("it is closed");
+    assert!(sip.handle.counters().send_failures.get() >= 1);
+    let mut other = TcpStream::connect(sip.listening[1].address).await.unwrap();
+    let request = options(other.local_addr().unwrap(), 0);
+    other.write_all(request.as_bytes()).await.unwrap();
+    assert!(read_until(&mut other, "\r\n\r\n").await.starts_with("SIP/2.0 200 "));
+    application.abort();
+}
+
+#[tokio::test]
 async fn a_broken_stream_is_told_so_and_closed() {
     let sip = start_on("127.0.0.1", "127.0.0.1").await;
     let mut stream = TcpStream::connect(sip.listening[1].address).await.unwrap();

@@ -85,12 +85,17 @@ async fn deliver(
     }
 }
 
+/// Writes all of it in time; false, counted, where the peer does not take it.
 async fn write(shared: &Shared, writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> bool {
     let written = async {
         writer.write_all(bytes).await?;
         writer.flush().await
     };
-    matches!(timeout(shared.limits.message_within, written).await, Ok(Ok(())))
+    let is_written = matches!(timeout(shared.limits.message_within, written).await, Ok(Ok(())));
+    if !is_written {
+        shared.counters.send_failures.add();
+    }
+    is_written
 }
 
 /// Writes what answers a broken stream, and reads on into nothing meanwhile: closing a socket with unread bytes
