@@ -9,7 +9,7 @@ mod relay;
 mod sipp;
 mod wire;
 
-pub use baresip::{Baresip, Phone, baresip_is_there};
+pub use baresip::{Baresip, PCMU, Phone, baresip_is_there};
 pub use coded::CodedCall;
 pub use kamailio::{Kamailio, kamailio_is_there};
 pub use recorder::{Placed, Recorder, Session, accepted, header};
