@@ -14,6 +14,13 @@ use std::time::Duration;
 const BUFFER: usize = 1 << 18;
 /// Longest block. Offloading network cards make packets of 64 KiB, and nothing of use is longer.
 const MAX_BLOCK: usize = 1 << 24;
+/// Type of a section header of pcapng, which its files begin with; it reads the same in both byte orders.
+const SECTION: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
+/// Type of a block about a process, and the shortest block there can be: its type, and twice its length.
+const PROCESS: u32 = 0x8000_0001;
+const SHORTEST_BLOCK: u32 = 12;
+/// What is said of a block that cannot be one.
+const BROKEN: &str = "its header or its length is broken";
 /// Interfaces of a file.
 const MAX_INTERFACES: usize = 1024;
 
@@ -62,6 +69,7 @@ pub struct CaptureCounts {
 pub struct Capture {
     file: PathBuf,
     reader: Box<dyn PcapReaderIterator + Send>,
+    is_pcapng: bool,
     /// Interfaces of the current section; of a pcap file the one that its header tells of.
     interfaces: Vec<Interface>,
     block: u64,
@@ -140,6 +148,7 @@ impl Capture {
             create_reader(BUFFER, Filling(bytes)).map_err(|_| CaptureError::NoCapture(file.to_owned()))?;
         Ok(Self {
             file: file.to_owned(),
+            is_pcapng: reader.data().starts_with(&SECTION),
             reader,
             interfaces: Vec::new(),
             block: 0,
@@ -162,6 +171,10 @@ impl Capture {
     /// cut off is no error, see [`CaptureCounts::truncated`].
     pub fn read(&mut self, take: &mut dyn FnMut(&Frame<'_>)) -> Result<(), CaptureError> {
         loop {
+            if self.is_pcapng && is_short_process_block(self.reader.data()) {
+                self.block += 1;
+                return Err(self.error(BROKEN.to_owned()));
+            }
             let step = match self.reader.next() {
                 Ok((length, block)) => {
                     self.block += 1;
@@ -261,9 +274,20 @@ struct Cause {
     counted: bool,
 }
 
+/// Whether the block that `data` begins with is one about a process and shorter than any block: the parser, which looks at the
+/// length of all others, subtracts from that one's what it has not got.
+fn is_short_process_block(data: &[u8]) -> bool {
+    let Some((head, _)) = data.split_first_chunk::<8>() else { return false };
+    let words = |of: fn([u8; 4]) -> u32| {
+        let [a, b, c, d, e, f, g, h] = *head;
+        of([a, b, c, d]) == PROCESS && of([e, f, g, h]) < SHORTEST_BLOCK
+    };
+    words(u32::from_le_bytes) || words(u32::from_be_bytes)
+}
+
 fn cause<T>(error: &PcapError<T>) -> Cause {
     let text = match error {
-        PcapError::NomError(_, _) | PcapError::OwnedNomError(_, _) => "its header or its length is broken",
+        PcapError::NomError(_, _) | PcapError::OwnedNomError(_, _) => BROKEN,
         PcapError::ReadError => "the file cannot be read on",
         _ => "it cannot be read",
     };

@@ -136,6 +136,12 @@ fn faults_name_the_file_the_block_and_its_place() {
     let last = broken.len() - 4;
     broken[last] ^= 0x40;
     assert_eq!(fault(&broken), "x.pcap: block 3 at byte 48: its header or its length is broken");
+    for big in [false, true] {
+        let short = [section(big), words(big, &[0x8000_0001, 8, 0, 0])].concat();
+        assert_eq!(fault(&short), "x.pcap: block 2 at byte 28: its header or its length is broken");
+        let dated = [pcap(big, 0xa1b2_c3d4, 1), words(big, &[0x8000_0001, 8, 4, 4, 0])].concat();
+        assert_eq!(read(&dated).0, [(0x8000_0001, 8000, Link::Ethernet, 4)], "a packet of a pcap file");
+    }
     let huge =
         [pcap(false, 0xa1b2_c3d4, 1), words(false, &[5, 0, 1 << 30, 1 << 30]), vec![0; 1 << 19]].concat();
     let text = read(&huge).1.map(|counts| counts.truncated);
