@@ -160,9 +160,9 @@ impl Dialog {
         let (uri, routes) = match self.route_set.first() {
             // A strict router wants to be the target itself, and the real one last.
             Some(first) if !first.uri.params().has("lr") => {
-                (first.uri.as_str(), routes.into_iter().skip(1).chain([target]).collect())
+                (first.uri.without_headers(), routes.into_iter().skip(1).chain([target]).collect())
             }
-            _ => (self.target.as_str(), routes),
+            _ => (self.target.without_headers(), routes),
         };
         let builder = Builder::request(method, uri).header("Via", via).header("Max-Forwards", "70");
         routes
@@ -280,6 +280,11 @@ mod tests {
             bye.headers.list("Route").collect::<Vec<_>>(),
             ["<sip:192.0.2.6;lr>", "<sip:gw@192.0.2.8>"]
         );
+
+        // A Request-URI has no headers (section 19.1.1).
+        for extra in ["Contact: <sip:gw@192.0.2.8?a=b>\r\n", "Record-Route: <sip:gw@192.0.2.8?a=b>\r\n"] {
+            assert_eq!(written(&mut dialog(extra)).uri.as_str(), "sip:gw@192.0.2.8", "{extra}");
+        }
     }
 
     #[test]

@@ -182,6 +182,15 @@ impl Uri {
         self.headers
     }
 
+    /// The URI without its headers, as a Request-URI wants it (section 19.1.1); it may identify a person.
+    pub fn without_headers(&self) -> &str {
+        let text = self.as_str();
+        // The user part may hold question marks.
+        let host = text.find('@').unwrap_or(0);
+        let end = text[host..].find('?').filter(|_| self.headers).map_or(text.len(), |length| host + length);
+        &text[..end]
+    }
+
     /// Where a request to this URI goes, when its host is an address; 5060 unless a port is given.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         let address = self.host.as_ref()?.address()?;
@@ -353,7 +362,16 @@ mod tests {
     fn unknown_schemes_are_opaque_and_headers_are_noticed() {
         assert_eq!(Uri::parse("soap.beep://192.0.2.103:3002").unwrap().scheme(), Scheme::Other);
         assert_eq!(Uri::parse("isbn:2983792873").unwrap().host(), None);
-        assert!(Uri::parse("sip:u@host?Route=%3Csip:a%3E").unwrap().has_headers());
+        for (text, without) in [
+            ("sip:u@host?Route=%3Csip:a%3E", "sip:u@host"),
+            ("sip:who?@host;lr?a=b?c", "sip:who?@host;lr"),
+            ("sip:host?a=b", "sip:host"),
+            ("sip:who?@host", "sip:who?@host"),
+            ("soap.beep://host?a=b", "soap.beep://host?a=b"),
+        ] {
+            let uri = Uri::parse(text).unwrap();
+            assert_eq!((uri.without_headers(), uri.has_headers()), (without, without != text), "{text}");
+        }
     }
 
     #[test]
