@@ -5,7 +5,7 @@ mod a_caller_is_replaced;
 mod a_capture_tells_what_it_lacks;
 mod a_gateway_asks_and_is_told;
 mod a_hold_is_not_the_caller;
-mod a_recording_of_g729_is_taken_and_inconclusive;
+mod a_recording_in_a_foreign_codec_is_inconclusive;
 mod a_replay_decides_as_the_live_call;
 mod a_tap_hears_calls_on_an_interface;
 mod five_callers_over_a_plain_leg;
