@@ -6,6 +6,9 @@ PROFILE ?= release
 DEB_PROFILE ?= dist
 SUDO    := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
+# Codecs of libraries that are there when Vouch is built: G.729, AMR. `make FEATURES=` does without.
+FEATURES = $(shell packaging/codecs.sh)
+
 # Everything that a fresh Debian 12 machine with Rust needs, by what needs it.
 BUILD_PACKAGES := build-essential pkg-config libsystemd-dev libopus-dev libasound2-dev
 VOICE_PACKAGES := asterisk-core-sounds-en-wav asterisk-core-sounds-es-wav asterisk-core-sounds-fr-wav \
@@ -13,7 +16,8 @@ VOICE_PACKAGES := asterisk-core-sounds-en-wav asterisk-core-sounds-es-wav asteri
                   asterisk-core-sounds-en-g722 asterisk-core-sounds-es-g722 asterisk-core-sounds-fr-g722 \
                   asterisk-core-sounds-it-g722 asterisk-core-sounds-ru-g722 asterisk-core-sounds-en-gsm
 DEMO_PACKAGES  := sip-tester systemd
-TEST_PACKAGES  := kamailio kamailio-tls-modules rtpengine-daemon baresip-core iproute2 iptables
+TEST_PACKAGES  := kamailio kamailio-tls-modules rtpengine-daemon baresip-core iproute2 iptables \
+                  libbcg729-dev libopencore-amrnb-dev libopencore-amrwb-dev libvo-amrwbenc-dev
 ACCURACY_PACKAGES := ffmpeg sox libsox-fmt-all python3-venv
 DEB_PACKAGES   := lintian systemd-container debootstrap
 
@@ -30,22 +34,22 @@ setup-demo:
 	@packaging/install-missing.sh $(BUILD_PACKAGES) $(VOICE_PACKAGES) $(DEMO_PACKAGES)
 
 build: setup-demo ## build vouchd and vouchctl
-	$(CARGO) build --locked --profile $(PROFILE) --package vouch --bins
+	$(CARGO) build --locked --profile $(PROFILE) --package vouch --bins --features "$(FEATURES)"
 
 demo: build ## place real calls with recorded voices and show what Vouch says
-	$(CARGO) run --locked --quiet --profile $(PROFILE) --package vouch-tests --bin demo
+	$(CARGO) run --locked --quiet --profile $(PROFILE) --package vouch-tests --bin demo --features "$(FEATURES)"
 
 test: setup build ## run all tests, real calls included
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-		set -x; $(CARGO) nextest run --locked --cargo-profile $(PROFILE) --workspace --no-fail-fast; \
+		set -x; $(CARGO) nextest run --locked --cargo-profile $(PROFILE) --workspace --features "$(FEATURES)" --no-fail-fast; \
 	else \
-		set -x; $(CARGO) test --locked --profile $(PROFILE) --workspace --no-fail-fast; \
+		set -x; $(CARGO) test --locked --profile $(PROFILE) --workspace --features "$(FEATURES)" --no-fail-fast; \
 	fi
 
 lint: setup ## formatting, clippy and documentation, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
-	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets --features "$(FEATURES)" -- -D warnings
 	$(CARGO) clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
@@ -65,7 +69,7 @@ deb: setup ## build the Debian package (target/debian/*.deb)
 	@mkdir -p target/$(DEB_PROFILE) && rm -f target/debian/vouch_*.deb
 	CARGO="$(CARGO)" packaging/third-party.sh >target/$(DEB_PROFILE)/third-party
 	gzip -9nf target/$(DEB_PROFILE)/third-party
-	$(CARGO) deb --package vouch --profile $(DEB_PROFILE) --locked --strip
+	$(CARGO) deb --package vouch --profile $(DEB_PROFILE) --locked --strip --features "$(FEATURES)"
 	lintian --fail-on error,warning target/debian/vouch_*.deb
 
 test-deb: deb ## install, start, kill and purge the package in a booted Debian 12 container

@@ -23,18 +23,19 @@ fuzz() {
 	log=$(mktemp)
 	# A few hundred steps tell the whole life of a call, and are played fast.
 	case $name in dialogs | calls | subscriptions | fragments | segments | tapped) longest=400 ;; esac
-	local corpus=corpus/$name
-	[ -z "${FUZZ_SEED:-}" ] || corpus=$(mktemp -d)
+	local corpus=corpus/$name scratch
+	scratch=$(mktemp -d)
+	[ -z "${FUZZ_SEED:-}" ] || corpus=$scratch
 	mkdir -p "$corpus" "artifacts/$name"
 	if "$BINARIES/$name" -seed="${FUZZ_SEED:-0}" -max_total_time="$FUZZ_SECONDS" -max_len="$longest" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
 		-artifact_prefix="artifacts/$name/" "$corpus" "seeds/$name" >"$log" 2>&1; then
 		echo "fuzz: $name: no finding in $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") runs"
 	else
-		cat "$log"
+		grep -v '^#[0-9]' "$log"
 		echo "fuzz: $name: FAILED; make fuzz FUZZ_TARGETS=$name tries again, and cargo test in fuzz/ replays what is put into seeds/$name"
 		return 1
 	fi
-	rm -f "$log"
+	rm -rf "$log" "$scratch"
 }
 export -f fuzz
 

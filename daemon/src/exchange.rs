@@ -29,6 +29,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::decision::Yardstick;
 use crate::engine::Engine;
+use crate::engine::codec::Codec;
 use crate::events::{EventHub, Subscription};
 use crate::metrics::Metrics;
 use crate::pii::{Pii, SpeakerId};
@@ -149,6 +150,7 @@ impl Exchange {
             model_version: inner.policy.model_version,
             calibration: inner.calibration.clone(),
             kernel: inner.engine.network().kernel_name().to_owned(),
+            codecs: Codec::names().into_iter().map(str::to_owned).collect(),
             listeners: inner.config.sip.listen.iter().map(ToString::to_string).collect(),
             tap: inner.tap.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             captures: self.with_captures(Captures::views),

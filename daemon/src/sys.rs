@@ -2,6 +2,7 @@
 
 pub mod capabilities;
 pub mod inherited;
+pub mod linked;
 pub mod media_socket;
 pub mod opus;
 pub mod packet_ring;

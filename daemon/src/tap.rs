@@ -11,6 +11,7 @@ mod calls;
 pub mod capture;
 mod dialog;
 mod duplicates;
+mod event;
 pub mod filter;
 mod fragments;
 mod link;
@@ -21,8 +22,8 @@ pub mod replay;
 mod tcp;
 
 pub(crate) use calls::replaced;
-pub use calls::{CallId, Event, StreamKey};
 pub use dialog::Side;
+pub use event::{CallId, Event, StreamKey};
 pub use link::Link;
 pub use plan::TappedLine;
 

@@ -23,6 +23,9 @@ pub struct StatusView {
     pub calibration: String,
     /// Kernel that runs the network, such as `scalar` or `avx2`.
     pub kernel: String,
+    /// Codecs that this build decodes, by their encoding names in SDP.
+    #[serde(default)]
+    pub codecs: Vec<String>,
     /// Where SIP is heard, such as `udp:127.0.0.1:5060`.
     pub listeners: Vec<String>,
     /// Interfaces that are tapped.

@@ -1,5 +1,6 @@
 //! Views of the bytes that peers send: checked once, then read in place.
 
+pub mod amr;
 pub mod multipart;
 pub mod rs_metadata;
 pub mod rtcp;

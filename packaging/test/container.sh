@@ -9,7 +9,7 @@
 # shellcheck shell=sh
 
 cache=${VOUCH_TEST_ROOT:-/var/cache/vouch-test}
-packages=systemd,systemd-sysv,dbus,libsystemd0,libopus0,libasound2,bash-completion
+packages=systemd,systemd-sysv,dbus,libsystemd0,libopus0,libasound2,libbcg729-0,libopencore-amrnb0,libopencore-amrwb0,bash-completion
 work=
 boot=
 leader=

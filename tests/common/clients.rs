@@ -10,7 +10,7 @@ mod relay;
 mod sipp;
 mod wire;
 
-pub use baresip::{Baresip, Phone, baresip_is_there};
+pub use baresip::{Baresip, PCMU, Phone, baresip_is_there};
 pub use coded::CodedCall;
 pub use dialog::{accepted, header};
 pub use kamailio::{Kamailio, Secured, kamailio_has_tls, kamailio_is_there};

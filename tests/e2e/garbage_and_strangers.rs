@@ -31,11 +31,11 @@ fn request(method: &str, more: &str, body: &str) -> String {
 #[test]
 fn bad_bodies_are_refused_with_the_reason() {
     let daemon = Daemon::start();
-    let offer = "v=0\r\no=a 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 18\r\n";
+    let offer = "v=0\r\no=a 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 15\r\n";
     let sdp = "Content-Type: application/sdp\r\n";
     let siprec = "Require: siprec\r\nContent-Type: multipart/mixed;boundary=x\r\n";
     for (what, message, status) in [
-        ("only G.729 offered", request("INVITE", sdp, offer), "488"),
+        ("only G.728 offered", request("INVITE", sdp, offer), "488"),
         ("not SDP at all", request("INVITE", sdp, "hello"), "400"),
         ("no multipart in it", request("INVITE", siprec, "hello"), "400"),
         ("an unknown extension", request("INVITE", "Require: teleport\r\n", ""), "420"),

@@ -4,7 +4,8 @@
 
 use crate::five_callers_over_siprec::enroll_file;
 use common::clients::{
-    Kamailio, Phone, Recorder, Relay, accepted, baresip_is_there, header, kamailio_is_there, relay_is_there,
+    Kamailio, PCMU, Phone, Recorder, Relay, accepted, baresip_is_there, header, kamailio_is_there,
+    relay_is_there,
 };
 use common::daemon::Daemon;
 use common::line::{Faults, talk};
@@ -134,8 +135,14 @@ fn the_pbx_reads_pending_and_on_the_transfer_authenticated() {
     // The first leg: nobody has said anything yet.
     let voice = Person::Allison.talk(1, 30.0).expect("present above");
     let proxy = format!("127.0.0.1:{}", kamailio.port());
-    let phone =
-        Phone { user: "1001", target: "sip:100@pbx.test", proxy: &proxy, voice: &voice, secure: false };
+    let phone = Phone {
+        user: "1001",
+        target: "sip:100@pbx.test",
+        proxy: &proxy,
+        voice: &voice,
+        codec: PCMU,
+        secure: false,
+    };
     let mut caller = phone.call();
     let media = UdpSocket::bind("127.0.0.1:0").expect("loopback has ports");
     let invite = pbx.answer_call(media.local_addr().expect("bound above").port(), &kamailio);

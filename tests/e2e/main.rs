@@ -8,6 +8,7 @@ mod a_hold_is_not_the_caller;
 mod a_recording_in_a_foreign_codec_is_inconclusive;
 mod a_replay_decides_as_the_live_call;
 mod a_tap_hears_calls_on_an_interface;
+mod a_telephone_that_speaks_amr_is_verified;
 mod five_callers_over_a_plain_leg;
 mod five_callers_over_siprec;
 mod floods;

@@ -1,7 +1,7 @@
 //! A gateway that records over TLS and SRTP: verified as any other, and what does not fit the keys is not believed.
 
 use crate::five_callers_over_siprec::enroll_file;
-use common::clients::{Phone, Recorder, Session, baresip_is_there};
+use common::clients::{PCMU, Phone, Recorder, Session, baresip_is_there};
 use common::daemon::Daemon;
 use common::line::Faults;
 use common::srtp::Srtp;
@@ -64,7 +64,8 @@ fn a_telephone_that_calls_over_tls_and_srtp_is_verified() {
     let talk = Person::Allison.talk(1, 22.0).expect("present above");
     let at = format!("127.0.0.1:{};transport=tls", daemon.tls_port());
     let target = format!("sip:vouch@{at}");
-    let mut phone = Phone { user: "1001", target: &target, proxy: &at, voice: &talk, secure: true }.call();
+    let mut phone =
+        Phone { user: "1001", target: &target, proxy: &at, voice: &talk, codec: PCMU, secure: true }.call();
     let calls = daemon.wait_for(&["calls"], |calls| {
         calls[0]["result"]["status"].is_string() && calls[0]["result"]["status"] != "pending"
     });

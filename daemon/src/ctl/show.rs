@@ -30,6 +30,7 @@ pub(super) fn status(view: &StatusView) -> String {
     table.pair("version", Some(view.version.clone()));
     table.pair("model", Some(format!("version {}, {} kernel", view.model_version, view.kernel)));
     table.pair("calibration", Some(view.calibration.clone()));
+    table.pair("codecs", Some(view.codecs.join(", ")));
     table.text()
 }
 

@@ -1,12 +1,14 @@
 //! Which payload type is what. Payloads become samples in [`decoders`](super::decoders) alone.
 
 use super::jitter::MAX_PAYLOAD;
+use crate::sys::linked::Library;
+use crate::wire::amr::{Packing, Rate};
 use vouch_dsp::features::Band;
 
 /// Most samples that one packet decodes to: a full payload of G.722. Opus gives 120 ms at most, 1920 samples.
 pub const MAX_SAMPLES: usize = 2 * MAX_PAYLOAD;
 
-/// A codec that Vouch decodes.
+/// A codec that Vouch decodes, some where the libraries are there ([`Codec::decoded`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
     /// G.711 mu-law.
@@ -23,12 +25,49 @@ pub enum Codec {
     L16Narrow,
     /// Linear samples at 16 kHz.
     L16Wide,
+    /// G.729, Annexes A and B included.
+    G729,
+    /// AMR or AMR-WB.
+    Amr(Rate, Packing),
 }
 
 impl Codec {
-    /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Pcmu, Self::Pcma, Self::G722, Self::Opus, Self::Gsm, Self::L16Narrow, Self::L16Wide];
+    const ALL: [Self; 12] = [
+        Self::Pcmu,
+        Self::Pcma,
+        Self::G722,
+        Self::Opus,
+        Self::Gsm,
+        Self::L16Narrow,
+        Self::L16Wide,
+        Self::G729,
+        Self::Amr(Rate::Narrow, Packing::Dense),
+        Self::Amr(Rate::Narrow, Packing::Aligned),
+        Self::Amr(Rate::Wide, Packing::Dense),
+        Self::Amr(Rate::Wide, Packing::Aligned),
+    ];
+
+    /// Those that this build decodes.
+    pub fn decoded() -> impl Iterator<Item = Self> + Clone {
+        Self::ALL.into_iter().filter(|codec| codec.library().is_none_or(Library::is_linked))
+    }
+
+    /// Encoding names of those that this build decodes.
+    pub fn names() -> Vec<&'static str> {
+        let mut names: Vec<_> = Self::decoded().map(Self::name).collect();
+        names.dedup();
+        names
+    }
+
+    /// The library that decodes it, where that is one which a build may lack.
+    pub const fn library(self) -> Option<Library> {
+        match self {
+            Self::G729 => Some(Library::Bcg729),
+            Self::Amr(Rate::Narrow, _) => Some(Library::AmrNarrow),
+            Self::Amr(Rate::Wide, _) => Some(Library::AmrWide),
+            _ => None,
+        }
+    }
 
     /// Encoding name (RFC 3551 section 6; RFC 7587).
     pub const fn name(self) -> &'static str {
@@ -39,6 +78,9 @@ impl Codec {
             Self::Opus => "opus",
             Self::Gsm => "GSM",
             Self::L16Narrow | Self::L16Wide => "L16",
+            Self::G729 => "G729",
+            Self::Amr(Rate::Narrow, _) => "AMR",
+            Self::Amr(Rate::Wide, _) => "AMR-WB",
         }
     }
 
@@ -46,17 +88,17 @@ impl Codec {
     /// section 4.5.2), for Opus always 48 kHz.
     pub const fn clock_hz(self) -> u32 {
         match self {
-            Self::Pcmu | Self::Pcma | Self::Gsm | Self::G722 | Self::L16Narrow => 8000,
-            Self::L16Wide => 16_000,
+            Self::L16Wide | Self::Amr(Rate::Wide, _) => 16_000,
             Self::Opus => 48_000,
+            _ => 8000,
         }
     }
 
     /// Band of its audio as decoded here.
     pub const fn band(self) -> Band {
         match self {
-            Self::Pcmu | Self::Pcma | Self::Gsm | Self::L16Narrow => Band::Narrow,
-            Self::G722 | Self::Opus | Self::L16Wide => Band::Wide,
+            Self::G722 | Self::Opus | Self::L16Wide | Self::Amr(Rate::Wide, _) => Band::Wide,
+            _ => Band::Narrow,
         }
     }
 
@@ -70,14 +112,19 @@ impl Codec {
         (ticks as u64 * self.band().sample_rate() as u64 / self.clock_hz() as u64) as u32
     }
 
-    /// The codec of an `a=rtpmap`. A clock rate of 0 is one that names none, which can only mean the codec's own.
-    pub fn of(encoding: &str, clock_hz: u32, channels: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|codec| {
+    /// The codec of an `a=rtpmap` and its `a=fmtp`, where this build decodes it. A clock rate of 0 is one that names none, which
+    /// can only mean the codec's own.
+    pub fn of(encoding: &str, clock_hz: u32, channels: u8, fmtp: Option<&str>) -> Option<Self> {
+        Self::decoded().find(|codec| {
             let has_one_rate = !matches!(codec, Self::L16Narrow | Self::L16Wide);
             // Opus is always announced with two channels (RFC 7587 section 7), though some write none.
             let is_mono = channels == 1 || (*codec == Self::Opus && channels == 2);
             let has_rate = clock_hz == codec.clock_hz() || (clock_hz == 0 && has_one_rate);
-            encoding.eq_ignore_ascii_case(codec.name()) && has_rate && is_mono
+            let is_packed = match codec {
+                Self::Amr(_, packing) => Packing::of(fmtp) == Some(*packing),
+                _ => true,
+            };
+            encoding.eq_ignore_ascii_case(codec.name()) && has_rate && is_mono && is_packed
         })
     }
 }
@@ -152,7 +199,8 @@ impl Default for PayloadMap {
         map.set(13, Payload::ComfortNoise);
         map.set(19, Payload::ComfortNoise);
         for (number, name) in [(4, "G723"), (5, "DVI4"), (7, "LPC"), (15, "G728"), (18, "G729")] {
-            map.set(number, Foreign::of(name).map_or(Payload::Unknown, Payload::Foreign));
+            let foreign = || Foreign::of(name).map_or(Payload::Unknown, Payload::Foreign);
+            map.set(number, Codec::of(name, 0, 1, None).map_or_else(foreign, Payload::Audio));
         }
         map
     }
@@ -172,7 +220,9 @@ mod tests {
         assert_eq!(map.get(8), Payload::Audio(Codec::Pcma));
         assert_eq!((map.get(3), map.get(9)), (Payload::Audio(Codec::Gsm), Payload::Audio(Codec::G722)));
         assert_eq!(map.get(101), keys);
-        assert!(matches!(map.get(18), Payload::Foreign(codec) if codec.name() == "G729"));
+        assert!(matches!(map.get(15), Payload::Foreign(codec) if codec.name() == "G728"));
+        let is_decoded = map.get(18) == Payload::Audio(Codec::G729);
+        assert_eq!(is_decoded, cfg!(feature = "g729"), "{:?}", map.get(18));
         assert_eq!((map.get(96), map.get(200)), (Payload::Unknown, Payload::Unknown));
     }
 
@@ -193,18 +243,38 @@ mod tests {
             ("L16", 16_000, 2, None),
             ("L16", 44_100, 1, None),
             ("L16", 0, 1, None),
-            ("G729", 8000, 1, None),
+            ("G729", 8000, 1, Some(Codec::G729).filter(|_| cfg!(feature = "g729"))),
+            ("EVS", 16_000, 1, None),
         ] {
-            assert_eq!(Codec::of(name, clock, channels), expected, "{name}/{clock}/{channels}");
+            assert_eq!(Codec::of(name, clock, channels, None), expected, "{name}/{clock}/{channels}");
         }
         assert_eq!(Foreign::of("amr-wb").map(Foreign::name), Some("AMR-WB"));
         assert_eq!(Foreign::of("telephone-event"), None);
     }
 
     #[test]
+    fn the_parameters_of_amr_say_how_it_is_packed() {
+        let amr = |rate, packing| Some(Codec::Amr(rate, packing)).filter(|_| cfg!(feature = "amr"));
+        for (name, clock, fmtp, expected) in [
+            ("AMR", 8000, None, amr(Rate::Narrow, Packing::Dense)),
+            ("amr", 8000, Some("mode-set=7; octet-align=1"), amr(Rate::Narrow, Packing::Aligned)),
+            ("AMR-WB", 16_000, Some("octet-align=1"), amr(Rate::Wide, Packing::Aligned)),
+            ("AMR-WB", 16_000, Some("octet-align=1; interleaving=30"), None),
+            ("AMR-WB", 8000, None, None),
+        ] {
+            assert_eq!(Codec::of(name, clock, 1, fmtp), expected, "{name}/{clock} {fmtp:?}");
+        }
+    }
+
+    #[test]
     fn twenty_milliseconds_are_so_many_ticks() {
-        let expected = [(160, 160), (160, 160), (320, 160), (320, 960), (160, 160), (160, 160), (320, 320)];
-        for (codec, (samples, ticks)) in Codec::ALL.into_iter().zip(expected) {
+        for codec in Codec::ALL {
+            let (samples, ticks) = match codec {
+                Codec::G722 => (320, 160),
+                Codec::Opus => (320, 960),
+                Codec::L16Wide | Codec::Amr(Rate::Wide, _) => (320, 320),
+                _ => (160, 160),
+            };
             assert_eq!((codec.ticks(samples), codec.samples(ticks)), (ticks, samples), "{codec:?}");
         }
     }

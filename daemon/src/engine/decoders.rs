@@ -1,11 +1,15 @@
 //! The one place where payloads become samples: the decoders of one stream, one of which is in use.
 
 use super::codec::{Codec, MAX_SAMPLES};
+use crate::sys::linked::{Library, LinkedDecoder};
 use crate::sys::opus::OpusDecoder;
+use crate::wire::amr::{Frames, Rate};
 use vouch_dsp::codec::{g711::Law, g722::G722, gsm::Gsm, l16};
 
 /// Longest Opus packet that holds no audio: the sender is silent, and says so (RFC 6716 section 2.1.9).
 const OPUS_SILENCE: usize = 2;
+/// Bytes of a G.729 frame of 10 ms. A shorter one at the end of a payload describes silence (RFC 3551 section 4.5.6).
+const G729_FRAME: usize = 10;
 
 /// Decoders of one stream.
 #[derive(Debug)]
@@ -15,12 +19,14 @@ pub(super) struct Decoders {
     g722: G722,
     gsm: Gsm,
     opus: OpusDecoder,
+    linked: LinkedDecoder,
 }
 
 impl Decoders {
-    /// Decoders that heard nothing; everything they ever need is allocated here.
+    /// Decoders that heard nothing; everything they ever need is allocated here, or by the libraries that are linked.
     pub(super) fn new() -> Self {
-        Self { current: None, g722: G722::new(), gsm: Gsm::new(), opus: OpusDecoder::new() }
+        let linked = LinkedDecoder::default();
+        Self { current: None, g722: G722::new(), gsm: Gsm::new(), opus: OpusDecoder::new(), linked }
     }
 
     /// Bytes that they hold beside themselves.
@@ -34,6 +40,7 @@ impl Decoders {
             Some(Codec::G722) => self.g722 = G722::new(),
             Some(Codec::Gsm) => self.gsm = Gsm::new(),
             Some(Codec::Opus) => self.opus.reset(),
+            Some(Codec::G729 | Codec::Amr(..)) => self.linked.reset(),
             _ => {}
         }
     }
@@ -53,7 +60,27 @@ impl Decoders {
             Codec::L16Narrow | Codec::L16Wide => l16::decode_into(payload, pcm),
             Codec::Opus if payload.len() <= OPUS_SILENCE => 0,
             Codec::Opus => self.opus.decode(payload, pcm),
+            Codec::G729 => self.decode_frames(Library::Bcg729, payload.chunks_exact(G729_FRAME), pcm),
+            Codec::Amr(rate, packing) => {
+                let library = match rate {
+                    Rate::Narrow => Library::AmrNarrow,
+                    Rate::Wide => Library::AmrWide,
+                };
+                Frames::of(payload, rate, packing)
+                    .map_or(0, |frames| self.decode_frames(library, frames, pcm))
+            }
         }
+    }
+
+    /// Decodes frame by frame; those that find no room any more are left out.
+    fn decode_frames(
+        &mut self,
+        library: Library,
+        frames: impl Iterator<Item: AsRef<[u8]>>,
+        pcm: &mut [i16; MAX_SAMPLES],
+    ) -> usize {
+        frames
+            .fold(0, |length, frame| length + self.linked.decode(library, frame.as_ref(), &mut pcm[length..]))
     }
 }
 
@@ -75,9 +102,10 @@ mod tests {
     fn the_longest_payload_of_every_codec_fits() {
         let (mut decoders, mut pcm) = (Decoders::new(), [0; MAX_SAMPLES]);
         let payload = [0xd5; MAX_PAYLOAD];
-        for codec in Codec::ALL {
+        for codec in Codec::decoded() {
             let samples = decoders.decode(codec, &payload, &mut pcm);
-            assert!(samples <= MAX_SAMPLES && (samples > 0 || codec == Codec::Opus), "{codec:?}: {samples}");
+            let has_frames = !matches!(codec, Codec::Opus | Codec::Amr(..));
+            assert!(samples <= MAX_SAMPLES && (samples > 0 || !has_frames), "{codec:?}: {samples}");
         }
         assert_eq!(decoders.decode(Codec::L16Wide, &payload, &mut pcm), 960, "60 ms at 16 kHz");
     }
@@ -92,6 +120,34 @@ mod tests {
         decoders.decode(Codec::Pcmu, &coded, &mut again);
         decoders.decode(Codec::G722, &coded, &mut again);
         assert_eq!(fresh, again);
+    }
+
+    #[test]
+    #[cfg(feature = "g729")]
+    fn a_g729_payload_is_frames_and_perhaps_silence() {
+        let (mut decoders, mut pcm) = (Decoders::new(), [0; MAX_SAMPLES]);
+        for (length, samples) in [(10, 80), (20, 160), (22, 160), (2, 0), (0, 0), (1920, MAX_SAMPLES)] {
+            assert_eq!(
+                decoders.decode(Codec::G729, &vec![0x35; length], &mut pcm),
+                samples,
+                "{length} bytes"
+            );
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "amr")]
+    fn an_amr_payload_is_frames_of_speech_or_none() {
+        use crate::wire::amr::Packing;
+        let (mut decoders, mut pcm) = (Decoders::new(), [0; MAX_SAMPLES]);
+        let aligned = Codec::Amr(Rate::Narrow, Packing::Aligned);
+        // Two frames at 12.2 kbit/s, the second of which is marked as damaged; then a description of silence.
+        let two: Vec<u8> = [0xF0, 0x80 | 7 << 3 | 4, 7 << 3].into_iter().chain([0x35; 62]).collect();
+        assert_eq!(decoders.decode(aligned, &two, &mut pcm), 160);
+        assert_eq!(decoders.decode(aligned, &[0xF0, 8 << 3 | 4, 0, 0, 0, 0, 0], &mut pcm), 0);
+        assert_eq!(decoders.decode(aligned, &two[..60], &mut pcm), 0, "cut short");
+        let wide: Vec<u8> = [0xF0, 8 << 3 | 4].into_iter().chain([0x35; 60]).collect();
+        assert_eq!(decoders.decode(Codec::Amr(Rate::Wide, Packing::Aligned), &wide, &mut pcm), 320);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod security;
 pub use security::{KeySeed, SrtpRule};
 
 use crate::engine::codec::{Codec, Foreign, Payload, PayloadMap};
+use crate::wire::amr::{Packing, Rate};
 use crate::wire::sdp::{Crypto, Description, Format, Media, Written, WrittenMedia};
 use security::{Keys, security};
 use std::fmt;
@@ -32,9 +33,7 @@ pub enum Refusal {
     #[error("the offer has no audio over RTP")]
     NoAudio,
     /// Audio, but of codecs that we do not decode.
-    #[error(
-        "no offered codec is decoded here; offer PCMU, PCMA, G722, opus, GSM, or L16 at 8000 or 16000 Hz, in mono"
-    )]
+    #[error("no offered codec is decoded here; offer {}, in mono", Codec::names().join(", "))]
     NoCodec,
     /// SRTP with keys by DTLS alone.
     #[error("SRTP with keys by DTLS is not supported; offer a=crypto (SDES) or RTP/AVP")]
@@ -301,7 +300,7 @@ fn meaning(format: &Format) -> Payload {
     if named("CN") {
         return Payload::ComfortNoise;
     }
-    match Codec::of(&format.encoding, format.clock_rate, format.channels) {
+    match Codec::of(&format.encoding, format.clock_rate, format.channels, format.fmtp.as_deref()) {
         Some(codec) => Payload::Audio(codec),
         None => Foreign::of(&format.encoding).map_or(Payload::Unknown, Payload::Foreign),
     }
@@ -371,27 +370,42 @@ fn refused_line(media: &Media) -> WrittenMedia {
 }
 
 fn first_offer(port: u16, keys: Vec<String>) -> WrittenMedia {
-    let attribute = |name, value: &str| (name, Some(value.to_owned()));
     let protocol = if keys.is_empty() { "RTP/AVP" } else { "RTP/SAVP" };
     let mut attributes: Vec<_> = keys.into_iter().map(|key| ("crypto", Some(key))).collect();
+    let mut formats = Vec::new();
+    let offered = OFFERED.iter().filter(|(_, codec)| Codec::decoded().any(|it| it == *codec));
+    for (number, codec) in offered {
+        formats.push(number.to_string());
+        let channels = if *codec == Codec::Opus { "/2" } else { "" };
+        let rtpmap = format!("{number} {}/{}{channels}", codec.name(), codec.clock_hz());
+        attributes.push(("rtpmap", Some(rtpmap)));
+    }
+    formats.push("101".to_owned());
     attributes.extend([
-        attribute("rtpmap", "0 PCMU/8000"),
-        attribute("rtpmap", "8 PCMA/8000"),
-        attribute("rtpmap", "9 G722/8000"),
-        attribute("rtpmap", "96 opus/48000/2"),
-        attribute("rtpmap", "3 GSM/8000"),
-        attribute("rtpmap", "101 telephone-event/8000"),
-        attribute("fmtp", "101 0-15"),
+        ("rtpmap", Some("101 telephone-event/8000".to_owned())),
+        ("fmtp", Some("101 0-15".to_owned())),
         ("recvonly", None),
     ]);
     WrittenMedia {
         kind: "audio".to_owned(),
         port,
         protocol: protocol.to_owned(),
-        formats: "0 8 9 96 3 101".to_owned(),
+        formats: formats.join(" "),
         attributes,
     }
 }
+
+/// What an offer of ours offers, those that this build decodes, by payload type.
+const OFFERED: [(u8, Codec); 8] = [
+    (0, Codec::Pcmu),
+    (8, Codec::Pcma),
+    (9, Codec::G722),
+    (96, Codec::Opus),
+    (97, Codec::Amr(Rate::Wide, Packing::Dense)),
+    (98, Codec::Amr(Rate::Narrow, Packing::Dense)),
+    (18, Codec::G729),
+    (3, Codec::Gsm),
+];
 
 #[cfg(test)]
 mod tests;

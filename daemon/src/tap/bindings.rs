@@ -1,7 +1,7 @@
 //! Whose packet it is: calls by the addresses that their descriptions name, found by hash.
 
-use super::calls::{CallId, StreamKey};
 use super::dialog::Side;
+use super::event::{CallId, StreamKey};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 

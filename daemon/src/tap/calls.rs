@@ -3,7 +3,7 @@
 use super::Sink;
 use super::bindings::{Binding, Bindings};
 use super::dialog::{self, Change, Dialog, Side};
-use super::plan::TappedLine;
+use super::event::{CallId, Event};
 use crate::sip::message::{Message, Method, Request};
 use crate::wire::rtp;
 use crate::wire::sdp::{Description, Media};
@@ -16,56 +16,6 @@ use std::time::Duration;
 
 /// Most calls of one Call-ID: forked on the way, or sent in a circle.
 const MAX_SAME_CALL_ID: usize = 8;
-
-/// Names a call that is followed; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct CallId {
-    index: u32,
-    generation: u32,
-}
-
-/// Names a stream of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct StreamKey {
-    /// The call.
-    pub call: CallId,
-    /// Which `m=` line, from 0.
-    pub line: u8,
-    /// Who sends it.
-    pub side: Side,
-}
-
-/// What the tap found.
-#[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
-    /// Somebody calls.
-    Began {
-        /// The call.
-        call: CallId,
-        /// The INVITE.
-        invite: &'a Request,
-        /// Where it came from.
-        from: SocketAddr,
-    },
-    /// What is known of a call's media has changed.
-    Media {
-        /// The call.
-        call: CallId,
-        /// The lines of audio in use.
-        lines: &'a [TappedLine],
-        /// The request of the caller's side that brought the change, if it did.
-        request: Option<&'a Request>,
-    },
-    /// A packet, RTP or RTCP.
-    Packet {
-        /// Whose.
-        stream: StreamKey,
-        /// Its bytes.
-        bytes: &'a [u8],
-    },
-    /// A call is over.
-    Ended(CallId),
-}
 
 /// What the calls counted.
 #[derive(Clone, Copy, Debug, Default)]

@@ -171,6 +171,7 @@ impl Desk for Script {
             speakers: 1,
             model_version: 1,
             kernel: "scalar".into(),
+            codecs: vec!["PCMU".into(), "PCMA".into()],
             calibration: "shipped".into(),
             listeners: vec!["udp:127.0.0.1:5060".into()],
             tap: Vec::new(),

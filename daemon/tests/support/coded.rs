@@ -1,10 +1,12 @@
 //! Recorded prompts in every codec, as RTP payloads of 20 ms.
 
+use crate::linked;
 use crate::opus::OpusEncoder;
-use crate::talk::Talk;
+use crate::talk::{Talk, payload_type};
 use std::path::{Path, PathBuf};
 use vouch::audio::Recording;
 use vouch::engine::codec::Codec;
+use vouch::wire::amr::Rate;
 use vouch_dsp::codec::g711::Law;
 use vouch_dsp::codec::g722::G722;
 use vouch_dsp::features::Band;
@@ -30,22 +32,12 @@ pub fn payloads(codec: Codec, person: &str, take: usize, seconds: usize) -> Opti
         Codec::L16Narrow => cut(linear(&take.narrow(160 * packets)?), 320),
         Codec::L16Wide => cut(linear(&take.wide(320 * packets)?), 640),
         Codec::Opus => OpusEncoder::open().packets(&take.wide(320 * packets)?),
+        Codec::G729 => linked::g729(&take.narrow(160 * packets)?),
+        Codec::Amr(Rate::Narrow, packing) => linked::amr(&take.narrow(160 * packets)?, Rate::Narrow, packing),
+        Codec::Amr(Rate::Wide, packing) => linked::amr(&take.wide(320 * packets)?, Rate::Wide, packing),
     };
     all.truncate(packets);
     Some(all)
-}
-
-/// Payload type of a codec in these tests.
-pub fn payload_type(codec: Codec) -> u8 {
-    match codec {
-        Codec::Pcmu => 0,
-        Codec::Gsm => 3,
-        Codec::Pcma => 8,
-        Codec::G722 => 9,
-        Codec::Opus => 96,
-        Codec::L16Wide => 97,
-        Codec::L16Narrow => 98,
-    }
 }
 
 impl Talk {

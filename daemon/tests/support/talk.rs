@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use vouch::audio::Recording;
 use vouch::engine::codec::{Codec, Payload, PayloadMap};
 use vouch::engine::{CallSlot, Engine, EngineConfig, MediaSource, Progress, StreamId, StreamRole};
+use vouch::wire::amr::{Packing, Rate};
 use vouch_dsp::codec::g711::Law;
 use vouch_dsp::features::Band;
 use vouch_dsp::network::Network;
@@ -92,6 +93,24 @@ pub struct Leg {
     pub to: SocketAddr,
 }
 
+/// Payload type of a codec in these tests.
+pub fn payload_type(codec: Codec) -> u8 {
+    match codec {
+        Codec::Pcmu => 0,
+        Codec::Gsm => 3,
+        Codec::Pcma => 8,
+        Codec::G722 => 9,
+        Codec::Opus => 96,
+        Codec::L16Wide => 97,
+        Codec::L16Narrow => 98,
+        Codec::G729 => 18,
+        Codec::Amr(Rate::Narrow, Packing::Dense) => 102,
+        Codec::Amr(Rate::Narrow, Packing::Aligned) => 103,
+        Codec::Amr(Rate::Wide, Packing::Dense) => 104,
+        Codec::Amr(Rate::Wide, Packing::Aligned) => 105,
+    }
+}
+
 impl Leg {
     /// Opens a call whose caller sends from here.
     pub fn open(engine: &Engine) -> Self {
@@ -107,8 +126,8 @@ impl Leg {
     /// What a re-INVITE does.
     pub fn set_sending(&self, sending: bool) {
         let mut payloads = PayloadMap::default();
-        for (number, codec) in [(96, Codec::Opus), (97, Codec::L16Wide), (98, Codec::L16Narrow)] {
-            payloads.set(number, Payload::Audio(codec));
+        for codec in Codec::decoded() {
+            payloads.set(payload_type(codec), Payload::Audio(codec));
         }
         payloads.set(KEYS, Payload::TelephoneEvent { clock_khz: 8 });
         let signalled = Some(self.socket.local_addr().unwrap());

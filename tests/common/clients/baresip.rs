@@ -19,11 +19,15 @@ const CONFIG: &str = "\
     auplay_channels 1\n\
     module_path /usr/lib/baresip/modules\n\
     module g711.so\n\
+    module amr.so\n\
     module aufile.so\n\
     module aubridge.so\n\
     module srtp.so\n\
     module_tmp account.so\n\
     module_app menu.so\n";
+
+/// G.711 mu-law, as baresip writes it.
+pub const PCMU: &str = "PCMU/8000/1";
 
 /// Whether baresip is installed; says so where it is not.
 pub fn baresip_is_there() -> bool {
@@ -46,6 +50,8 @@ pub struct Phone<'a> {
     pub proxy: &'a str,
     /// What the caller says, 8 kHz; at its end the telephone hangs up.
     pub voice: &'a [i16],
+    /// The codec that it offers, such as [`PCMU`].
+    pub codec: &'a str,
     /// Whether the audio must be encrypted (SRTP, keys in the SDP).
     pub secure: bool,
 }
@@ -90,11 +96,9 @@ impl Phone<'_> {
     }
 
     fn account(&self) -> String {
-        let (user, proxy) = (self.user, self.proxy);
+        let (user, proxy, codec) = (self.user, self.proxy, self.codec);
         let secure = if self.secure { ";mediaenc=srtp-mand" } else { "" };
-        format!(
-            "<sip:{user}@caller.test>;regint=0;outbound=\"sip:{proxy}\";audio_codecs=PCMU/8000/1{secure}\n"
-        )
+        format!("<sip:{user}@caller.test>;regint=0;outbound=\"sip:{proxy}\";audio_codecs={codec}{secure}\n")
     }
 }
 

@@ -30,7 +30,7 @@ fn answer(offer: &str, leg: Leg, ports: &[u16]) -> Result<(String, Vec<MediaPlan
 #[test]
 fn a_plain_leg_gets_the_first_codec_that_we_decode() {
     let offer = plain(
-        "m=video 4002 RTP/AVP 96\r\nm=audio 4000 RTP/AVP 18 8 0 96 101 13\r\na=rtpmap:96 telephone-event/48000\r\n\
+        "m=video 4002 RTP/AVP 96\r\nm=audio 4000 RTP/AVP 15 8 0 96 101 13\r\na=rtpmap:96 telephone-event/48000\r\n\
          a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:30\r\nm=audio 4004 RTP/AVP 0\r\n",
     );
     let (media, plans) = answer(&offer, Leg::Plain, &[40000]).unwrap();
@@ -52,12 +52,12 @@ fn a_recording_session_gets_the_whole_list_back() {
     let offer = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n\
         m=audio 4000 RTP/AVP 111 0 101 19\r\nc=IN IP4 192.0.2.1\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 stereo=0\r\n\
         a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=rtpmap:19 CN/8000\r\na=label:10\r\na=sendonly\r\n\
-        m=audio 4002 RTP/AVP 20 18\r\nc=IN IP4 0.0.0.0\r\na=label:20\r\na=inactive\r\n\
+        m=audio 4002 RTP/AVP 20 15\r\nc=IN IP4 0.0.0.0\r\na=label:20\r\na=inactive\r\n\
         m=audio 4004 RTP/AVP 0\r\na=label:30\r\nm=audio 0 RTP/AVP 0\r\nm=audio 4006 RTP/SAVP 0\r\n";
     let (media, plans) = answer(offer, Leg::Siprec, &[40000, 40002]).unwrap();
     let expected = "m=audio 40000 RTP/AVP 111 0 101 19\na=rtpmap:111 opus/48000/2\na=fmtp:111 stereo=0\na=rtpmap:0 PCMU/8000\n\
         a=rtpmap:101 telephone-event/8000\na=fmtp:101 0-16\na=rtpmap:19 CN/8000\na=label:10\na=recvonly\n\
-        m=audio 40002 RTP/AVP 20 18\na=rtpmap:18 G729/8000\na=label:20\na=inactive\n\
+        m=audio 40002 RTP/AVP 20 15\na=rtpmap:15 G728/8000\na=label:20\na=inactive\n\
         m=audio 0 RTP/AVP 0\nm=audio 0 RTP/AVP 0\nm=audio 0 RTP/SAVP 0\n";
     assert_eq!(media, expected, "a line without a port of ours is refused");
     let summary: Vec<_> = plans
@@ -69,8 +69,8 @@ fn a_recording_session_gets_the_whole_list_back() {
         [(0, Some("10"), Some(Codec::Opus), true, true), (1, Some("20"), None, false, false)]
     );
     assert_eq!(plans[0].payloads.get(111), Payload::Audio(Codec::Opus));
-    assert_eq!((plans[0].foreign, plans[1].foreign.map(Foreign::name)), (None, Some("G729")));
-    assert!(matches!(plans[1].payloads.get(18), Payload::Foreign(codec) if codec.name() == "G729"));
+    assert_eq!((plans[0].foreign, plans[1].foreign.map(Foreign::name)), (None, Some("G728")));
+    assert!(matches!(plans[1].payloads.get(15), Payload::Foreign(codec) if codec.name() == "G728"));
 }
 
 #[test]
@@ -83,13 +83,41 @@ fn a_plain_leg_gets_each_codec_with_the_events_of_its_clock() {
         ("3 102", "", Codec::Gsm, "3 102"),
         ("97 101", "a=rtpmap:97 L16/16000\r\n", Codec::L16Wide, "97 101"),
         ("97 101", "a=rtpmap:97 L16/8000/1\r\n", Codec::L16Narrow, "97 101"),
-        ("97 18 8 101", "a=rtpmap:97 AMR-WB/16000\r\n", Codec::Pcma, "8 101"),
+        ("97 15 8 101", "a=rtpmap:97 EVS/16000\r\n", Codec::Pcma, "8 101"),
     ] {
         let offer = plain(&format!("m=audio 4000 RTP/AVP {formats}\r\n{rtpmap}{events}"));
         let (media, plans) = answer(&offer, Leg::Plain, &[40000]).unwrap();
         assert!(media.starts_with(&format!("m=audio 40000 RTP/AVP {answered}\n")), "{formats}: {media}");
         assert_eq!((plans[0].codec, plans[0].foreign), (Some(codec), None), "{formats}");
     }
+}
+
+#[test]
+fn codecs_of_libraries_are_taken_where_the_build_has_them() {
+    let aligned = "a=fmtp:97 octet-align=1\r\n";
+    for (formats, attributes, codec) in [
+        ("18 101", "", Codec::G729),
+        ("97 101", "a=rtpmap:97 AMR/8000\r\n", Codec::Amr(Rate::Narrow, Packing::Dense)),
+        ("97", &format!("a=rtpmap:97 AMR-WB/16000\r\n{aligned}"), Codec::Amr(Rate::Wide, Packing::Aligned)),
+    ] {
+        let offer = plain(&format!("m=audio 4000 RTP/AVP {formats}\r\n{attributes}"));
+        let plain = answer(&offer, Leg::Plain, &[40000]);
+        let (media, recorded) = answer(&offer, Leg::Siprec, &[40000]).unwrap();
+        assert!(media.contains(&attributes.replace("\r\n", "\n")), "{media}");
+        if Codec::decoded().any(|it| it == codec) {
+            assert_eq!(plain.unwrap().1[0].codec, Some(codec));
+            assert_eq!((recorded[0].codec, recorded[0].foreign), (Some(codec), None));
+        } else {
+            assert_eq!(plain, Err(Refusal::NoCodec));
+            assert_eq!(
+                (recorded[0].codec, recorded[0].foreign.map(Foreign::name)),
+                (None, Some(codec.name()))
+            );
+        }
+    }
+    let (text, names) = (Refusal::NoCodec.to_string(), "PCMU, PCMA, G722, opus, GSM, L16");
+    assert!(text.contains(names), "{text}");
+    assert_eq!(text.contains("AMR, AMR-WB"), cfg!(feature = "amr"), "{text}");
 }
 
 #[test]
@@ -127,7 +155,7 @@ fn refusals_say_why() {
         ("m=video 4000 RTP/AVP 96\r\n", Some(Refusal::NoAudio), None),
         ("m=audio 0 RTP/AVP 0\r\n", None, None),
         (
-            "m=audio 4000 RTP/AVP 18 101\r\na=rtpmap:101 telephone-event/8000\r\n",
+            "m=audio 4000 RTP/AVP 15 101\r\na=rtpmap:101 telephone-event/8000\r\n",
             Some(Refusal::NoCodec),
             None,
         ),
@@ -177,14 +205,18 @@ fn an_invite_without_an_offer_gets_ours() {
     let offer = told.offer(US, 40000, SrtpRule::Accept);
     assert_eq!(told.offer(US, 5, SrtpRule::Accept), offer, "asked again, we say the same");
     let ours = read(&offer);
-    assert_eq!((ours.media[0].port, ours.media[0].payloads.len()), (40000, 6));
+    let offered = ours.media[0].payloads.iter().filter_map(decoded).count();
+    let linked =
+        [Codec::G729, Codec::Amr(Rate::Narrow, Packing::Dense), Codec::Amr(Rate::Wide, Packing::Dense)];
+    let linked = linked.into_iter().filter(|codec| Codec::decoded().any(|it| it == *codec)).count();
+    assert_eq!((ours.media[0].port, offered), (40000, 5 + linked));
     let answered = |text: &str| told.accept(&read(&plain(text)), SrtpRule::Accept);
     let plans = answered("m=audio 4000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendonly\r\n")
         .unwrap();
     assert_eq!((plans[0].codec, plans[0].local_port, plans[0].sending), (Some(Codec::Pcma), 40000, true));
     assert_eq!(answered("m=audio 0 RTP/AVP 8\r\n"), Err(Refusal::NoAudio));
     assert_eq!(answered(""), Err(Refusal::NoAudio));
-    assert_eq!(answered("m=audio 4000 RTP/AVP 18\r\n"), Err(Refusal::NoCodec));
+    assert_eq!(answered("m=audio 4000 RTP/AVP 15\r\n"), Err(Refusal::NoCodec));
 }
 
 #[test]
