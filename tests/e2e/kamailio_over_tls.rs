@@ -6,7 +6,8 @@ use crate::floods::reached;
 use crate::kamailio_in_front_of_a_pbx::{Party, all, audio_target};
 use common::authority::Authority;
 use common::clients::{
-    Kamailio, Phone, Recorder, Relay, Secured, baresip_is_there, header, kamailio_has_tls, relay_is_there,
+    Kamailio, PCMU, Phone, Recorder, Relay, Secured, baresip_is_there, header, kamailio_has_tls,
+    relay_is_there,
 };
 use common::daemon::Daemon;
 use common::line::{Faults, talk};
@@ -32,8 +33,14 @@ fn a_caller_is_verified_who_is_recorded_through_kamailio_over_tls() {
     // The question goes over TLS.
     let voice = Person::Allison.talk(1, 30.0).expect("present above");
     let proxy = format!("127.0.0.1:{}", kamailio.port());
-    let phone =
-        Phone { user: "1001", target: "sip:100@pbx.test", proxy: &proxy, voice: &voice, secure: false };
+    let phone = Phone {
+        user: "1001",
+        target: "sip:100@pbx.test",
+        proxy: &proxy,
+        voice: &voice,
+        codec: PCMU,
+        secure: false,
+    };
     let mut caller = phone.call();
     let media = UdpSocket::bind("127.0.0.1:0").expect("loopback has ports");
     let invite = pbx.answer_call(media.local_addr().expect("bound above").port(), &kamailio);
