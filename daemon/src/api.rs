@@ -17,6 +17,7 @@ mod body;
 mod calls;
 mod captures;
 mod connection;
+mod identity;
 mod observe;
 mod recordings;
 mod router;

@@ -2,8 +2,8 @@
 //!
 //! A fixed pool of call slots, each with the streams of a call, a jitter buffer, a detector and the newest 30 s of net
 //! speech; receiver threads that carry packets from the sockets into the slots; worker threads that turn speech into
-//! embeddings. [`Engine`] is the handle that the exchange holds. Read in the order the audio flows: `source`, `stream`,
-//! `jitter`, [`codec`], `decoders`, `clock`, `ear`, `slot`; then the threads, `receive` and `worker`.
+//! embeddings. [`Engine`] is the handle that the exchange holds. Read in the order the audio flows: `source`, `protection`,
+//! `stream`, `jitter`, [`codec`], `decoders`, `clock`, `ear`, `slot`; then the threads, `receive` and `worker`.
 
 mod captured;
 mod clock;
@@ -18,6 +18,7 @@ mod offline;
 mod path;
 mod pool;
 mod ports;
+mod protection;
 mod receive;
 mod slot;
 mod source;

@@ -237,7 +237,7 @@ impl SipMetrics {
     }
 
     fn new(group: &mut Group<'_>) -> Self {
-        let figures: [Figure<SipCounters>; 14] = [
+        let figures: [Figure<SipCounters>; 15] = [
             ("received", "SIP messages received", |c| c.received.get()),
             ("sent", "SIP messages sent", |c| c.sent.get()),
             ("malformed", "Messages that were no SIP", |c| c.malformed.get()),
@@ -251,6 +251,9 @@ impl SipMetrics {
             ("send_failures", "SIP messages that could not be sent", |c| c.send_failures.get()),
             ("refused_connections", "Connections refused because all are in use", |c| {
                 c.refused_connections.get()
+            }),
+            ("closed_for_room", "Idle connections closed to make room for new ones", |c| {
+                c.closed_for_room.get()
             }),
             ("unfinished", "Connections closed because a message did not end in time", |c| {
                 c.unfinished.get()

@@ -20,16 +20,19 @@ pub use relay::{Fork, Relay, relay_is_there};
 pub use sipp::{Leg, LegCall, sipp_is_there};
 pub use wire::connect_tls;
 
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 
-/// A free UDP port of loopback, even, with the next one free as well.
+/// A port of loopback, even, that is free for UDP and TCP; the next one is as well.
 pub fn free_port() -> u16 {
+    let is_free = |port| {
+        let address = ("127.0.0.1", port);
+        UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok()
+    };
     for _ in 0..200 {
         let probe = UdpSocket::bind("127.0.0.1:0").expect("loopback has ports");
         let port = probe.local_addr().expect("a bound socket has an address").port() & !1;
         drop(probe);
-        let pair = (UdpSocket::bind(("127.0.0.1", port)), UdpSocket::bind(("127.0.0.1", port + 1)));
-        if let (Ok(_), Ok(_)) = pair {
+        if is_free(port) && is_free(port + 1) {
             return port;
         }
     }

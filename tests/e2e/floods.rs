@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// How long vouchd may take for anything here; its longest timer is 32 s.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// When a request is sent again that nobody answered.
-const RESEND: Duration = Duration::from_millis(500);
+pub(crate) const RESEND: Duration = Duration::from_millis(500);
 /// Most TCP connections of peers at once.
 pub(crate) const MAX_CONNECTIONS: usize = 256;
 /// The most that any flood may add to the daemon's memory, in KiB.
@@ -57,10 +57,8 @@ impl Gateway {
 
     /// Sends an INVITE with the media port `media`, and gives its final response.
     fn invite(&self, call: &str, media: u16) -> String {
-        let body = format!(
-            "v=0\r\no=a 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {media} RTP/AVP 0\r\n"
-        );
-        let invite = request("INVITE", call, self.local(), "", ("Content-Type: application/sdp\r\n", &body));
+        let offer = ("Content-Type: application/sdp\r\n", &*offer(media));
+        let invite = request("INVITE", call, self.local(), "", offer);
         self.send(&invite);
         loop {
             // A flood may have pushed it out of the queue.
@@ -92,6 +90,13 @@ pub(crate) fn request(
          Max-Forwards: 70\r\nFrom: <sip:flood@127.0.0.1>;tag=f\r\nTo: <sip:vouch@127.0.0.1>{tag}\r\n\
          Call-ID: {call}\r\nCSeq: 1 {method}\r\nContact: <sip:flood@{local}>\r\n{more}Content-Length: {}\r\n\r\n{body}",
         body.len()
+    )
+}
+
+/// Offers audio on the port `media`.
+pub(crate) fn offer(media: u16) -> String {
+    format!(
+        "v=0\r\no=a 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {media} RTP/AVP 0\r\n"
     )
 }
 

@@ -121,6 +121,19 @@ fn a_phone_that_somebody_speaks_on_begins_and_ends_its_call_by_itself() {
 }
 
 #[test]
+fn an_opt_out_ends_the_call_that_a_phone_began_by_itself() {
+    let Some(talk) = Person::June.talk(1, 20.0) else { return };
+    let settings = "speaker = \"1003\"\nauto-start = true\nsilence = \"1h\"";
+    let daemon = daemon(&[("phone", &[&talk], settings)]);
+    daemon.wait_for(&["calls"], |calls| calls[0]["speaker_id"] == "1003");
+    daemon.ask(&["speaker", "opt-out", "1003"]);
+    let calls = daemon.wait_for(&["calls"], |calls| calls[0]["ended"].is_string());
+    assert_eq!(calls[0]["result"]["status"], "opted-out", "{calls}");
+    let list = daemon.wait_for(&["capture", "list"], |list| list[0]["state"] == "opted-out");
+    assert_eq!(list[0]["call"], Value::Null, "{list}");
+}
+
+#[test]
 fn a_wideband_phone_enrolls_and_verifies() {
     let wide = |person: Person, take, seconds| {
         let coded = person.g722(take, seconds)?;

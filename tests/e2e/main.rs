@@ -21,6 +21,7 @@ mod loss_made_by_the_kernel_changes_no_decision;
 mod nothing_acknowledged_is_lost;
 mod nothing_personal_is_logged;
 mod secured_calls;
+mod silent_peers_keep_nobody_out;
 mod slow_tls_peers_disturb_no_call;
 mod swapped_streams_are_noticed;
 mod two_hundred_calls_at_once;

@@ -94,4 +94,5 @@ fn a_caller_is_verified_across_new_keys() {
     recorder.run_with_new_keys(&session, 10 * 8000, keys);
     let result = daemon.wait_for(&["result", recorder.call_id()], |answer| answer["status"] != "pending");
     assert_eq!(result["status"], "authenticated", "{result}");
+    assert_eq!(result["quality"]["unauthentic"], 0, "what was under way is heard: {result}");
 }

@@ -2,8 +2,9 @@
 
 use super::Shared;
 use super::connection::StallGuard;
+use super::identity::Identity;
 use super::problem::{Kind, Problem};
-use super::roles::{Gatekeeper, Peer, Role};
+use super::roles::Gatekeeper;
 use super::router;
 use super::socket::Socket;
 use axum::Router;
@@ -14,7 +15,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
@@ -43,7 +43,7 @@ pub(super) async fn run(
 ) {
     let door = Door {
         router: router::router(&shared),
-        gatekeeper,
+        identity: Identity::new(gatekeeper, shared.config.client_deadline),
         permits: Arc::new(Semaphore::new(shared.config.max_connections)),
         refusals: Arc::new(Semaphore::new(REFUSALS_AT_ONCE)),
         shared,
@@ -73,7 +73,7 @@ pub(super) async fn run(
 struct Door {
     router: Router,
     shared: Arc<Shared>,
-    gatekeeper: Arc<dyn Gatekeeper>,
+    identity: Identity,
     permits: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
 }
@@ -83,11 +83,11 @@ impl Door {
     fn admit(&self, stream: UnixStream, connections: &mut JoinSet<()>) {
         let shared = Arc::clone(&self.shared);
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            let (router, gatekeeper) = (self.router.clone(), Arc::clone(&self.gatekeeper));
+            let (router, identity) = (self.router.clone(), self.identity.clone());
             connections.spawn(async move {
                 shared.metrics.api.connections.inc();
                 let connection = Connection { shared: Arc::clone(&shared), permit };
-                connection.serve(stream, router, gatekeeper).await;
+                connection.serve(stream, router, identity).await;
                 shared.metrics.api.connections.dec();
             });
             return;
@@ -106,9 +106,8 @@ struct Connection {
 }
 
 impl Connection {
-    async fn serve(self, stream: UnixStream, router: Router, gatekeeper: Arc<dyn Gatekeeper>) {
-        let limit = self.shared.config.client_deadline;
-        let Some(peer) = identify(&stream, gatekeeper, limit).await else { return };
+    async fn serve(self, stream: UnixStream, router: Router, identity: Identity) {
+        let Some(peer) = identity.of(&stream).await else { return };
         let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(peer);
             router.clone().oneshot(request.map(Body::new))
@@ -151,26 +150,4 @@ impl Connection {
         }
         drop(self.permit);
     }
-}
-
-/// Credentials and role of the process at the other end; `None` if the system does not tell.
-///
-/// The user database may be a remote directory, which must neither hold up the runtime nor the connection: without an
-/// answer within `limit` the peer has no role.
-async fn identify(stream: &UnixStream, gatekeeper: Arc<dyn Gatekeeper>, limit: Duration) -> Option<Peer> {
-    let credentials = getsockopt(stream, PeerCredentials)
-        .inspect_err(|error| tracing::warn!(%error, "a peer of the socket cannot be identified"))
-        .ok()?;
-    let asked = tokio::task::spawn_blocking(move || gatekeeper.role(&credentials));
-    let role = match tokio::time::timeout(limit, asked).await {
-        Ok(Ok(role)) => role,
-        Ok(Err(_)) | Err(_) => {
-            tracing::warn!(
-                uid = credentials.uid(),
-                "the user database does not answer, so a peer is refused"
-            );
-            Role::Nobody
-        }
-    };
-    Some(Peer { uid: credentials.uid(), role })
 }

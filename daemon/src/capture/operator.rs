@@ -252,6 +252,9 @@ impl<S: Source, C: Calls> Operator<S, C> {
         self.looked = now;
         let audio = std::mem::take(&mut self.fresh);
         let Some(look) = self.calls.look() else { return self.ended() };
+        if !look.analysed {
+            self.station.set_may_listen(self.calls.may_listen());
+        }
         let silent = self.station.progressed(look.speech, look.analysed, audio);
         if let Some(end) = silent.or(self.station.waited(now)) {
             self.end(end == CallEnd::DeviceGone);

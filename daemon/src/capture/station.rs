@@ -31,7 +31,8 @@ pub(super) struct Rules {
     pub(super) auto_start: bool,
     /// Silence after which such a call ends.
     pub(super) silence: Duration,
-    /// Silence after which a call ends that somebody started, and forgot.
+    /// Silence after which a call ends that somebody started, and forgot; and time after which one ends whose caller opted
+    /// out.
     pub(super) forgotten: Duration,
 }
 
@@ -51,8 +52,10 @@ pub(super) enum Task {
 /// Why a call is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CallEnd {
-    /// Nobody spoke for long enough.
+    /// Nobody spoke for long enough, or nobody may know whether somebody did.
     Silence,
+    /// Whose device it is opted out, and nobody but the device began the call.
+    OptedOut,
     /// The device went away, and did not come back.
     DeviceGone,
 }
@@ -93,9 +96,11 @@ enum Link {
 #[derive(Debug)]
 struct Talk {
     automatic: bool,
+    /// Whether it was analysed when last asked.
+    analysed: bool,
     /// Frames of speech when last asked.
     speech: u64,
-    /// Audio since there was new speech.
+    /// Audio since there was new speech, or since it is not analysed.
     quiet: Duration,
 }
 
@@ -151,7 +156,7 @@ impl Station {
 
     /// A call began.
     pub(super) fn began(&mut self, automatic: bool) {
-        self.call = Some(Talk { automatic, speech: 0, quiet: Duration::ZERO });
+        self.call = Some(Talk { automatic, analysed: true, speech: 0, quiet: Duration::ZERO });
     }
 
     /// The call ended.
@@ -184,15 +189,21 @@ impl Station {
         self.may_listen = may_listen;
     }
 
-    /// The call has so many frames of speech after more audio; whether it is to end. Of a caller who must not be
-    /// analysed no speech is known, so such a call goes on until somebody ends it.
+    /// The call has so many frames of speech after more audio; whether it is to end.
+    ///
+    /// Of a caller who must not be analysed no speech is known. Where the device then hears nobody, a call that began by
+    /// itself is over; every other one goes on for the longer time, since the device, were it to listen for the next call,
+    /// would hear the same caller, and not know who speaks.
     pub(super) fn progressed(&mut self, speech: u64, analysed: bool, audio: Duration) -> Option<CallEnd> {
         let talk = self.call.as_mut()?;
+        if !analysed && talk.automatic && !self.may_listen {
+            return Some(CallEnd::OptedOut);
+        }
         // Fewer than before: somebody had it start anew.
-        let is_quiet = analysed && speech == talk.speech;
-        talk.speech = speech;
+        let is_quiet = (analysed, speech) == (talk.analysed, talk.speech);
+        (talk.analysed, talk.speech) = (analysed, speech);
         talk.quiet = if is_quiet { talk.quiet + audio } else { Duration::ZERO };
-        let limit = if talk.automatic { self.rules.silence } else { self.rules.forgotten };
+        let limit = if talk.automatic && analysed { self.rules.silence } else { self.rules.forgotten };
         (talk.quiet >= limit).then_some(CallEnd::Silence)
     }
 

@@ -2,6 +2,7 @@
 
 use super::codec::PayloadMap;
 use super::jitter::JitterCounts;
+use super::protection::{Open, Protection};
 use super::source::SourceRule;
 use crate::wire::rtcp::{self, RtcpPacket};
 use crate::wire::rtp::{self, RtpPacket};
@@ -83,25 +84,6 @@ pub(super) struct Stream {
     pub(super) said_goodbye: bool,
 }
 
-/// The key of a stream, and what takes its protection off.
-#[derive(Debug)]
-struct Protection {
-    crypto: Crypto,
-    unprotector: Box<Unprotector>,
-}
-
-impl Protection {
-    /// Under `crypto`. While the key stays, so does all that is known of the packets under it.
-    fn renewed(crypto: Crypto, old: Option<Self>) -> Self {
-        let unprotector = match old {
-            Some(old) if old.crypto == crypto => return old,
-            Some(old) => Unprotector::succeeding(&crypto.key, crypto.mki_length, &old.unprotector),
-            None => Unprotector::new(&crypto.key, crypto.mki_length),
-        };
-        Self { crypto, unprotector: Box::new(unprotector) }
-    }
-}
-
 impl Stream {
     /// Applies what the SDP says.
     pub(super) fn set_source(&mut self, source: MediaSource) {
@@ -122,7 +104,7 @@ impl Stream {
         self.traffic.packets += packets;
         self.traffic.unheard += packets;
         if let Some(protection) = &mut self.protection {
-            protection.unprotector.passed_by(packets);
+            protection.passed_by(packets);
         }
         if packets > 0 {
             self.last_packet = Some(now);
@@ -209,13 +191,9 @@ impl Stream {
     }
 
     /// The packet in `bytes` without its protection, if it has any; nothing, counted, where it is not what it should be.
-    fn unprotected<'a>(
-        &mut self,
-        bytes: &'a mut [u8],
-        take: impl FnOnce(&mut Unprotector, &'a mut [u8]) -> Result<&'a mut [u8], SrtpError>,
-    ) -> Option<&'a [u8]> {
+    fn unprotected<'a>(&mut self, bytes: &'a mut [u8], open: Open) -> Option<&'a [u8]> {
         let Some(protection) = &mut self.protection else { return Some(bytes) };
-        let count = match take(&mut protection.unprotector, bytes) {
+        let count = match protection.open(bytes, open) {
             Ok(bytes) => return Some(bytes),
             Err(SrtpError::Malformed(_)) => &mut self.traffic.malformed,
             Err(SrtpError::Replayed) => &mut self.traffic.replayed,

@@ -7,6 +7,9 @@ use crate::pii::{Pii, SpeakerId};
 use crate::sip::headers::HeaderPrefix;
 use crate::sip::message::Request;
 use crate::wire::rs_metadata::Recording;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Who talks to whom, by the user parts of their addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,9 +55,64 @@ pub(super) fn call_names(
     CallNames::collect(std::iter::once(request.call_id()).chain(given), recording, session_id)
 }
 
-/// A name for a call that says nothing and is never used twice.
+/// A name for a call that says nothing of it and is never used twice.
 pub(super) fn new_id() -> String {
-    let random: [u8; 6] = ring::rand::generate(&ring::rand::SystemRandom::new())
-        .map_or_else(|_| std::array::from_fn(|_| 0), |random: ring::rand::Random<[u8; 6]>| random.expose());
-    random.iter().map(|byte| format!("{byte:02x}")).collect()
+    static RUN: LazyLock<Run> = LazyLock::new(Run::begin);
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    RUN.name(CALLS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The names of one run of the program: all numbers of 64 bits, each once, in an order that other runs do not have.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    first: u64,
+    /// From one to the next; odd, so that none comes twice.
+    step: u64,
+}
+
+impl Run {
+    fn begin() -> Self {
+        match ring::rand::generate::<[u8; 16]>(&ring::rand::SystemRandom::new()) {
+            Ok(random) => Self::of(u128::from_ne_bytes(random.expose())),
+            // Where the system gives no random numbers: no two runs begin at the same time.
+            Err(_) => Self::of(begun_at(SystemTime::now())),
+        }
+    }
+
+    const fn of(number: u128) -> Self {
+        Self { first: number as u64, step: (number >> 64) as u64 | 1 }
+    }
+
+    fn name(self, call: u64) -> String {
+        format!("{:016x}", self.first.wrapping_add(call.wrapping_mul(self.step)))
+    }
+}
+
+/// A number that tells this moment from others.
+fn begun_at(now: SystemTime) -> u128 {
+    now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    #[test]
+    fn runs_have_names_of_their_own_also_where_there_are_no_random_numbers() {
+        assert_ne!(Run::begin().name(0), Run::begin().name(0));
+        let now = SystemTime::now();
+        let [run, next] = [now, now + Duration::from_nanos(100)].map(|time| Run::of(begun_at(time)));
+        assert_ne!(run.name(0), next.name(0));
+        assert_ne!(new_id(), new_id());
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_comes_twice_in_a_run(number: u128, call: u64, other: u64) {
+            let run = Run::of(number);
+            prop_assert_eq!(run.name(call) == run.name(other), call == other);
+        }
+    }
 }

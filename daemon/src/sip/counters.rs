@@ -45,6 +45,8 @@ pub struct SipCounters {
     pub send_failures: Counter,
     /// Connections refused because all are in use.
     pub refused_connections: Counter,
+    /// Idle connections closed because all are in use and another one came.
+    pub closed_for_room: Counter,
     /// Connections closed because a message that began did not end in time.
     pub unfinished: Counter,
     /// TLS handshakes that failed.

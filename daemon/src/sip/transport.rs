@@ -55,13 +55,22 @@ pub struct TcpLimits {
     pub max_connections: usize,
     /// A connection without traffic is closed after this.
     pub idle: Duration,
-    /// A message that began must be complete within this, and one of ours written; and a TLS handshake.
+    /// A message that began must be complete within this, and one of ours written; and a TLS handshake. While all places
+    /// are taken, a connection over which nothing ever went keeps its own for this time.
     pub message_within: Duration,
+    /// While all places are taken, a connection that was used keeps its own for this time without traffic.
+    pub kept_alive: Duration,
 }
 
 impl Default for TcpLimits {
     fn default() -> Self {
-        Self { max_connections: 256, idle: Duration::from_secs(900), message_within: Duration::from_secs(10) }
+        Self {
+            max_connections: 256,
+            idle: Duration::from_secs(900),
+            message_within: Duration::from_secs(10),
+            // RFC 5626 section 4.4.1: those who keep a connection alive do so every 120 s at least.
+            kept_alive: Duration::from_secs(150),
+        }
     }
 }
 

@@ -38,7 +38,10 @@ struct World {
     heard: Vec<(usize, u32)>,
     log: Vec<String>,
     speech: u64,
+    /// Whose device it is.
     opted_out: bool,
+    /// Whom somebody named as the caller.
+    caller_opted_out: bool,
     full: bool,
     /// The call ended by itself.
     over: bool,
@@ -131,7 +134,8 @@ impl Calls for Scripted {
     fn look(&mut self) -> Option<Look> {
         let mut world = self.0.borrow_mut();
         world.speech += u64::from(!world.acts.is_empty());
-        (!world.over).then_some(Look { speech: world.speech, analysed: true })
+        let analysed = !world.opted_out && !world.caller_opted_out;
+        (!world.over).then_some(Look { speech: world.speech, analysed })
     }
 
     fn end(&mut self, gone: bool) {
@@ -259,6 +263,32 @@ fn a_device_of_somebody_who_opted_out_is_neither_read_nor_open() {
     stage.world.0.borrow_mut().opted_out = false;
     stage.run(11 * SECOND);
     assert_eq!(stage.state(), CaptureState::Listening);
+}
+
+#[test]
+fn a_call_that_began_by_itself_ends_with_the_opt_out_of_whose_device_it_is() {
+    let Some(talk) = talk() else { return };
+    let mut stage = Stage::new(true);
+    stage.world.0.borrow_mut().acts.extend(talk);
+    stage.run(5 * SECOND);
+    assert_eq!(stage.state(), CaptureState::InCall);
+    stage.world.0.borrow_mut().opted_out = true;
+    stage.run(2 * SECOND);
+    assert_eq!((stage.state(), stage.world.0.borrow().is_open), (CaptureState::OptedOut, false));
+    assert_eq!(stage.world.log(), ["begin None", "end, gone: false"]);
+}
+
+#[test]
+fn a_caller_who_opted_out_keeps_the_device_from_listening_until_the_call_is_forgotten() {
+    let Some(talk) = talk() else { return };
+    let mut stage = Stage::new(true);
+    stage.world.0.borrow_mut().acts.extend(talk);
+    stage.run(5 * SECOND);
+    stage.world.0.borrow_mut().caller_opted_out = true;
+    stage.run(590 * SECOND);
+    assert_eq!((stage.state(), stage.world.log().len()), (CaptureState::InCall, 1));
+    stage.run(20 * SECOND);
+    assert_eq!((stage.state(), stage.world.log().len()), (CaptureState::Listening, 2));
 }
 
 #[test]

@@ -110,13 +110,44 @@ fn silence_ends_a_call_by_how_it_began() {
 }
 
 #[test]
-fn an_evaluation_that_starts_anew_is_no_silence_and_an_opt_out_neither() {
+fn an_evaluation_that_starts_anew_is_no_silence() {
     let mut station = station(true);
     station.began(true);
     station.progressed(300, true, SECOND);
     station.progressed(300, true, 4 * SECOND);
     assert_eq!(station.progressed(0, true, SECOND), None);
-    for _ in 0..1000 {
+}
+
+#[test]
+fn a_call_whose_caller_opted_out_ends_after_the_longer_time_however_it_began() {
+    for automatic in [true, false] {
+        let mut station = station(true);
+        station.began(automatic);
+        station.progressed(300, true, SECOND);
+        let seconds = (0..).find(|_| station.progressed(0, false, SECOND) == Some(CallEnd::Silence));
+        assert_eq!(seconds, Some(60), "counted from the opt-out");
+    }
+}
+
+#[test]
+fn who_opts_in_again_was_not_silent() {
+    let mut station = station(true);
+    station.began(true);
+    for _ in 0..50 {
         assert_eq!(station.progressed(0, false, SECOND), None);
     }
+    let seconds = (0..).find(|_| station.progressed(0, true, SECOND).is_some());
+    assert_eq!(seconds, Some(5), "counted from the opt-in");
+}
+
+#[test]
+fn an_opt_out_of_whose_device_it_is_ends_the_call_that_the_device_began() {
+    let mut station = station(true);
+    station.began(true);
+    station.set_may_listen(false);
+    assert_eq!(station.progressed(0, true, SECOND), None, "somebody else calls, and was named");
+    assert_eq!(station.progressed(0, false, SECOND), Some(CallEnd::OptedOut));
+    station.ended();
+    station.began(false);
+    assert_eq!(station.progressed(0, false, SECOND), None, "somebody wanted this one");
 }

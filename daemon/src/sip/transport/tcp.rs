@@ -1,24 +1,27 @@
 //! TCP and TLS: listeners, connections of peers, connections of our own. One way to serve a stream, whatever carries it.
 
+mod places;
+mod serve;
+
 use super::super::counters::SipCounters;
 use super::super::flow::{ConnectionId, Flow, Transport};
 use super::super::message::Wire;
 use super::super::peers::Peers;
-use super::super::stream::{Framer, PONG, Piece};
 use super::tls::Certificates;
 use super::udp::LocalAddresses;
 use super::{Inbound, TcpLimits};
 use nix::sys::socket::{setsockopt, sockopt};
+use places::{Place, Places};
+use serve::serve;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::server::TlsStream;
 
 /// Connections that may wait for being accepted.
@@ -50,8 +53,8 @@ struct Shared {
     inbound: mpsc::Sender<Inbound>,
     counters: Arc<SipCounters>,
     last_id: AtomicU64,
-    places: Arc<Semaphore>,
-    strangers: Arc<Semaphore>,
+    places: Arc<Places>,
+    strangers: Arc<Places>,
 }
 
 impl Connections {
@@ -61,14 +64,15 @@ impl Connections {
         inbound: mpsc::Sender<Inbound>,
         counters: Arc<SipCounters>,
     ) -> Self {
+        let places = |most| Places::new(most, limits, Arc::clone(&counters));
         let shared = Shared {
             limits,
             peers: peers.clone(),
             inbound,
+            places: places(limits.max_connections),
+            strangers: places(STRANGERS),
             counters,
             last_id: AtomicU64::new(0),
-            places: Arc::new(Semaphore::new(limits.max_connections)),
-            strangers: Arc::new(Semaphore::new(STRANGERS)),
         };
         Self { shared: Arc::new(shared), writers: HashMap::new(), dialled: HashMap::new() }
     }
@@ -119,13 +123,13 @@ impl Connections {
         if !self.shared.peers.allow(flow.remote.ip()) {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
-        let permit = Arc::clone(&self.shared.places).try_acquire_owned().map_err(|_| {
+        let id = self.shared.next_id();
+        let place = self.shared.places.take(id, flow.remote.ip(), Instant::now()).ok_or_else(|| {
             self.shared.counters.refused_connections.add();
             io::Error::from(io::ErrorKind::QuotaExceeded)
         })?;
-        let id = self.shared.next_id();
         let (writer, writes) = mpsc::channel(WRITE_QUEUE);
-        tokio::spawn(dial(Arc::clone(&self.shared), id, flow, (writes, permit)));
+        tokio::spawn(dial(Arc::clone(&self.shared), id, flow, (writes, place)));
         self.dialled.insert(flow.remote, id);
         Ok(self.writers.entry(id).or_insert(writer))
     }
@@ -159,7 +163,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, certificates: Option
             continue;
         }
         let places = if known { &shared.places } else { &shared.strangers };
-        let Ok(permit) = Arc::clone(places).try_acquire_owned() else {
+        let id = shared.next_id();
+        let Some(mut place) = places.take(id, remote.ip(), Instant::now()) else {
             let counters = &shared.counters;
             if known {
                 counters.refused_connections.add();
@@ -168,8 +173,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, certificates: Option
             }
             continue;
         };
-        let (id, local) = (shared.next_id(), stream.local_addr());
-        let Ok(local) = local.map(|local| locals.towards(remote.ip(), local)) else {
+        let Ok(local) = stream.local_addr().map(|local| locals.towards(remote.ip(), local)) else {
             continue;
         };
         let transport = if certificates.is_some() { Transport::Tls } else { Transport::Tcp };
@@ -183,16 +187,16 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, certificates: Option
             no_delay(&stream);
             if let Some(certificates) = certificates {
                 if let Some(stream) = secured(&shared, &certificates, stream, flow).await {
-                    serve(&shared, stream, flow, writes).await;
+                    serve(&shared, stream, flow, writes, &mut place).await;
                 }
             } else if known {
-                serve(&shared, stream, flow, writes).await;
+                serve(&shared, stream, flow, writes, &mut place).await;
             } else {
                 // Time for one request and its 403.
-                let _ = timeout(LAST_WORDS, serve(&shared, stream, flow, writes)).await;
+                let _ = timeout(LAST_WORDS, serve(&shared, stream, flow, writes, &mut place)).await;
             }
             let _ = shared.inbound.send(Inbound::Closed(id)).await;
-            drop(permit);
+            drop(place);
         });
     }
 }
@@ -201,12 +205,12 @@ async fn dial(
     shared: Arc<Shared>,
     id: ConnectionId,
     flow: Flow,
-    (writes, permit): (mpsc::Receiver<Wire>, OwnedSemaphorePermit),
+    (writes, mut place): (mpsc::Receiver<Wire>, Place),
 ) {
     match timeout(shared.limits.message_within, TcpStream::connect(flow.remote)).await {
         Ok(Ok(stream)) => {
             no_delay(&stream);
-            serve(&shared, stream, Flow { connection: Some(id), ..flow }, writes).await;
+            serve(&shared, stream, Flow { connection: Some(id), ..flow }, writes, &mut place).await;
         }
         Ok(Err(error)) => {
             shared.counters.send_failures.add();
@@ -218,7 +222,7 @@ async fn dial(
         }
     }
     let _ = shared.inbound.send(Inbound::Closed(id)).await;
-    drop(permit);
+    drop(place);
 }
 
 /// Small messages must not wait for each other; where this fails they merely do.
@@ -241,96 +245,4 @@ async fn secured(
     shared.counters.failed_handshakes.add();
     tracing::info!(peer = %flow.remote, cause, "a TLS handshake failed");
     None
-}
-
-/// Reads and writes one connection until either side has had enough.
-async fn serve<S>(shared: &Shared, stream: S, flow: Flow, mut writes: mpsc::Receiver<Wire>)
-where
-    S: AsyncRead + AsyncWrite,
-{
-    let (mut reader, mut writer) = tokio::io::split(stream);
-    let mut framer = Framer::default();
-    let mut deadline = Instant::now() + shared.limits.idle;
-    loop {
-        framer.buffer().reserve(READ_SIZE);
-        let was_partial = framer.is_partial();
-        tokio::select! {
-            read = timeout_at(deadline, reader.read_buf(framer.buffer())) => {
-                if !matches!(read, Ok(Ok(1..))) {
-                    if read.is_err() && was_partial {
-                        shared.counters.unfinished.add();
-                    }
-                    return;
-                }
-                let Some(delivered) = deliver(shared, &mut framer, &mut writer, flow).await else {
-                    return last_words(shared, &mut reader, &mut writer, &mut writes).await;
-                };
-                // A message that began must end in time, however its bytes trickle in.
-                if !framer.is_partial() {
-                    deadline = Instant::now() + shared.limits.idle;
-                } else if delivered > 0 || !was_partial {
-                    deadline = Instant::now() + shared.limits.message_within;
-                }
-            }
-            bytes = writes.recv() => {
-                let Some(bytes) = bytes else { return };
-                if !write(shared, &mut writer, &bytes).await {
-                    return;
-                }
-                if !framer.is_partial() {
-                    deadline = Instant::now() + shared.limits.idle;
-                }
-            }
-        }
-    }
-}
-
-/// Hands over what is complete, and says how much that was; `None` if the connection cannot go on.
-async fn deliver(
-    shared: &Shared,
-    framer: &mut Framer,
-    writer: &mut (impl AsyncWrite + Unpin),
-    flow: Flow,
-) -> Option<usize> {
-    let mut delivered = 0;
-    loop {
-        match framer.next_piece() {
-            Ok(Some(Piece::Message(bytes))) => {
-                shared.inbound.send(Inbound::Message { bytes, flow }).await.ok()?;
-                delivered += 1;
-            }
-            Ok(Some(Piece::Ping)) => write(shared, writer, PONG).await.then_some(())?,
-            Ok(None) => return Some(delivered),
-            Err(broken) => {
-                tracing::debug!(peer = %flow.remote, error = %broken.error, "a SIP stream broke");
-                // The agent finds the same fault and answers it.
-                let _ = shared.inbound.send(Inbound::Message { bytes: broken.head, flow }).await;
-                return None;
-            }
-        }
-    }
-}
-
-async fn write(shared: &Shared, writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> bool {
-    let written = async {
-        writer.write_all(bytes).await?;
-        writer.flush().await
-    };
-    matches!(timeout(shared.limits.message_within, written).await, Ok(Ok(())))
-}
-
-/// Writes what answers a broken stream, and reads on into nothing meanwhile: closing a socket with unread bytes
-/// would reset the connection and take the answer with it.
-async fn last_words(
-    shared: &Shared,
-    reader: &mut (impl AsyncRead + Unpin),
-    writer: &mut (impl AsyncWrite + Unpin),
-    writes: &mut mpsc::Receiver<Wire>,
-) {
-    if let Ok(Some(bytes)) = timeout(LAST_WORDS, writes.recv()).await {
-        write(shared, writer, &bytes).await;
-    }
-    let _ = writer.shutdown().await;
-    let mut sink = [0; READ_SIZE];
-    let _ = timeout(LAST_WORDS, async { while matches!(reader.read(&mut sink).await, Ok(1..)) {} }).await;
 }

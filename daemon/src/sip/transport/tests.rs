@@ -12,10 +12,15 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Starts the shell on free ports of the loopback, UDP and TCP, for the given peers.
 pub(super) async fn start_on(ip: &str, peers: &str) -> Sip {
+    start_with(ip, peers, TcpLimits::default()).await
+}
+
+/// The same with these bounds of connections.
+async fn start_with(ip: &str, peers: &str, tcp: TcpLimits) -> Sip {
     let address = SocketAddr::new(ip.parse().unwrap(), 0);
     let listen = [Transport::Udp, Transport::Tcp].map(|transport| Listen { transport, address }).to_vec();
     let agent = AgentConfig { peers: Peers::new([peers.parse().unwrap()]), ..AgentConfig::default() };
-    start(SipConfig { listen, agent, ..SipConfig::default() }).await.unwrap()
+    start(SipConfig { listen, agent, tcp, ..SipConfig::default() }).await.unwrap()
 }
 
 /// An application that answers everything with 200, calls with `sdp`; it ends with the SIP part.
@@ -118,6 +123,59 @@ async fn a_connection_carries_messages_in_pieces_and_pings() {
     stream.write_all(tail.as_bytes()).await.unwrap();
     let answers = read_until(&mut stream, "Call-ID: o2").await;
     assert_eq!(answers.matches("SIP/2.0 200 OK").count(), 2, "{answers}");
+    application.abort();
+}
+
+#[tokio::test]
+async fn a_silent_connection_makes_room_for_a_new_one_and_a_used_one_stays() {
+    let limits =
+        TcpLimits { max_connections: 2, message_within: Duration::from_millis(500), ..TcpLimits::default() };
+    let sip = start_with("127.0.0.1", "127.0.0.1", limits).await;
+    let application = accept_all(sip.events, sip.handle.clone(), String::new());
+    let connect = async || TcpStream::connect(sip.listening[1].address).await.unwrap();
+    let is_served = async |stream: &mut TcpStream, number| {
+        let request = options(stream.local_addr().unwrap(), number);
+        stream.write_all(request.as_bytes()).await.is_ok()
+            && read_until(stream, "\r\n\r\n").await.starts_with("SIP/2.0 200 ")
+    };
+    let mut used = connect().await;
+    assert!(is_served(&mut used, 1).await);
+    let mut silent = connect().await;
+    let made_room = async {
+        while !is_served(&mut connect().await, 2).await {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, made_room).await.unwrap();
+    assert!(read_until(&mut silent, "never").await.is_empty(), "closed");
+    assert!(is_served(&mut used, 3).await);
+    assert_eq!(sip.handle.counters().closed_for_room.get(), 1);
+    application.abort();
+}
+
+#[tokio::test]
+async fn a_peer_that_never_reads_its_answers_is_closed_and_counted() {
+    let limits = TcpLimits { message_within: Duration::from_millis(100), ..TcpLimits::default() };
+    let sip = start_with("127.0.0.1", "127.0.0.1", limits).await;
+    let application = accept_all(sip.events, sip.handle.clone(), String::new());
+    let mut deaf = TcpStream::connect(sip.listening[1].address).await.unwrap();
+    let local = deaf.local_addr().unwrap();
+    // Comes back in the answer, so that these fill what the system keeps for a connection.
+    let tag = format!("tag=1;{}", "x".repeat(20_000));
+    let asks = async {
+        for number in 1.. {
+            let request = options(local, number).replace("tag=1", &tag);
+            if deaf.write_all(request.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, asks).await.expect("it is closed");
+    assert!(sip.handle.counters().send_failures.get() >= 1);
+    let mut other = TcpStream::connect(sip.listening[1].address).await.unwrap();
+    let request = options(other.local_addr().unwrap(), 0);
+    other.write_all(request.as_bytes()).await.unwrap();
+    assert!(read_until(&mut other, "\r\n\r\n").await.starts_with("SIP/2.0 200 "));
     application.abort();
 }
 
