@@ -16,7 +16,7 @@ VOICE_PACKAGES := asterisk-core-sounds-en-wav asterisk-core-sounds-es-wav asteri
                   asterisk-core-sounds-en-g722 asterisk-core-sounds-es-g722 asterisk-core-sounds-fr-g722 \
                   asterisk-core-sounds-it-g722 asterisk-core-sounds-ru-g722 asterisk-core-sounds-en-gsm
 DEMO_PACKAGES  := sip-tester systemd
-TEST_PACKAGES  := kamailio rtpengine-daemon baresip-core iproute2 iptables \
+TEST_PACKAGES  := kamailio kamailio-tls-modules rtpengine-daemon baresip-core iproute2 iptables \
                   libbcg729-dev libopencore-amrnb-dev libopencore-amrwb-dev libvo-amrwbenc-dev
 ACCURACY_PACKAGES := ffmpeg sox libsox-fmt-all python3-venv
 DEB_PACKAGES   := lintian systemd-container debootstrap

@@ -2,6 +2,7 @@
 
 mod baresip;
 mod coded;
+mod dialog;
 mod kamailio;
 mod recorder;
 mod recording;
@@ -11,8 +12,9 @@ mod wire;
 
 pub use baresip::{Baresip, PCMU, Phone, baresip_is_there};
 pub use coded::CodedCall;
-pub use kamailio::{Kamailio, kamailio_is_there};
-pub use recorder::{Placed, Recorder, Session, accepted, header};
+pub use dialog::{accepted, header};
+pub use kamailio::{Kamailio, Secured, kamailio_has_tls, kamailio_is_there};
+pub use recorder::{Placed, Recorder, Session};
 pub use recording::session_offer;
 pub use relay::{Fork, Relay, relay_is_there};
 pub use sipp::{Leg, LegCall, sipp_is_there};

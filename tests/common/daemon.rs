@@ -49,18 +49,32 @@ impl Daemon {
     /// # Panics
     /// As [`Daemon::start`].
     pub fn start_with_tls(more: &str) -> (Self, String) {
+        Self::start_secured(None, more)
+    }
+
+    /// The same, for clients alone that have a certificate by the authority with the certificate `client_ca`, in PEM.
+    ///
+    /// # Panics
+    /// As [`Daemon::start`].
+    pub fn start_with_mutual_tls(client_ca: &str, more: &str) -> (Self, String) {
+        Self::start_secured(Some(client_ca), more)
+    }
+
+    fn start_secured(client_ca: Option<&str>, more: &str) -> (Self, String) {
         let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]);
         let made = made.expect("a certificate can be made");
         let daemon = Self::start_from(|folder, config| {
             let (certificate, key) = (folder.join("sip.pem"), folder.join("sip.key"));
             std::fs::write(&certificate, made.cert.pem()).expect("the certificate fits on the disk");
             std::fs::write(&key, made.signing_key.serialize_pem()).expect("the key fits on the disk");
-            let files = format!(
-                "tls-certificate = \"{}\"\ntls-key = \"{}\"\n[store]",
-                certificate.display(),
-                key.display()
-            );
-            with_tls(&config).replace("[store]", &files) + more
+            let mut files =
+                format!("tls-certificate = \"{}\"\ntls-key = \"{}\"\n", certificate.display(), key.display());
+            if let Some(root) = client_ca {
+                let authority = folder.join("gateways.pem");
+                std::fs::write(&authority, root).expect("the certificate fits on the disk");
+                files += &format!("tls-client-ca = \"{}\"\n", authority.display());
+            }
+            with_tls(&config).replace("[store]", &(files + "[store]")) + more
         });
         (daemon, made.cert.pem())
     }

@@ -1,6 +1,6 @@
 //! A gateway asks the verification service, subscribes, and is told; without any voice model at work.
 
-use common::clients::{Recorder, Session, accepted, header};
+use common::clients::{Recorder, Session, accepted, header, session_offer};
 use common::daemon::Daemon;
 use common::line::Faults;
 use serde_json::Value;
@@ -15,18 +15,34 @@ struct Gateway {
 
 impl Gateway {
     fn new(daemon: &Daemon) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has ports");
+        Self::at("127.0.0.1", daemon)
+    }
+
+    /// A gateway with this address of loopback.
+    fn at(address: &str, daemon: &Daemon) -> Self {
+        let socket = UdpSocket::bind((address, 0)).expect("loopback has ports");
         socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a time above zero");
         Self { socket, vouch: daemon.sip_port() }
     }
 
     /// Sends a request from `speaker` to the agent; `extra` are header lines.
-    fn send(&self, (method, uri): (&str, &str), (speaker, call_id): (&str, &str), extra: &str) {
+    fn send(&self, request: (&str, &str), caller: (&str, &str), extra: &str) {
+        self.send_with(request, caller, (extra, ""));
+    }
+
+    /// The same with a body.
+    fn send_with(
+        &self,
+        (method, uri): (&str, &str),
+        (speaker, call_id): (&str, &str),
+        (extra, body): (&str, &str),
+    ) {
+        let length = body.len();
         let local = self.socket.local_addr().expect("bound at the start");
         let message = format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{call_id}{method}\r\n\
              From: <sip:{speaker}@gateway.test>;tag=1\r\nTo: <sip:agent@pbx.test>\r\nCall-ID: {call_id}\r\n\
-             CSeq: 1 {method}\r\nContact: <sip:gateway@{local}>\r\nMax-Forwards: 70\r\n{extra}Content-Length: 0\r\n\r\n"
+             CSeq: 1 {method}\r\nContact: <sip:gateway@{local}>\r\nMax-Forwards: 70\r\n{extra}Content-Length: {length}\r\n\r\n{body}"
         );
         self.socket
             .send_to(message.as_bytes(), ("127.0.0.1", self.vouch))
@@ -96,6 +112,24 @@ fn a_question_is_answered_from_what_is_known() {
     assert!(polled.starts_with("SIP/2.0 404 No Such Call\r\n"), "{polled}");
     gateway.send(("SUBSCRIBE", "sip:127.0.0.1"), ("anonymous", "q5"), "Event: voice-id;call=none\r\n");
     assert!(gateway.receive().starts_with("SIP/2.0 404 No Such Call\r\n"));
+}
+
+#[test]
+fn what_comes_with_a_question_opens_no_recording_session() {
+    let peers = "[[peers]]\nname = \"proxy\"\naddress = [\"127.0.0.1\"]\n\
+                 [[peers]]\nname = \"pbx\"\naddress = [\"127.0.0.2\"]\nverify = \"200\"\n";
+    let daemon =
+        Daemon::start_from(|_, config| config.replace("[sip]\n", "[sip]\nmedia-user = \"listen\"\n") + peers);
+    let route = format!("Route: <sip:verify@127.0.0.1:{};lr>\r\n", daemon.sip_port());
+    let headers = format!("Require: siprec\r\nContent-Type: multipart/mixed;boundary=part\r\n{route}");
+    let offer = session_offer("1001", [40_000, 40_002], ("mine", "sendonly"));
+    let (proxy, pbx) = (Gateway::new(&daemon), Gateway::at("127.0.0.2", &daemon));
+    for (gateway, call_id, status) in [(&proxy, "q1", "SIP/2.0 302 "), (&pbx, "q2", "SIP/2.0 403 ")] {
+        gateway.send_with(("INVITE", "sip:listen@pbx.test"), ("1001", call_id), (&headers, &offer));
+        let answer = gateway.receive();
+        assert!(answer.starts_with(status), "{answer}");
+    }
+    assert_eq!(daemon.ask(&["calls"]), Value::Array(Vec::new()));
 }
 
 #[test]

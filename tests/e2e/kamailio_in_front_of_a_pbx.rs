@@ -14,13 +14,13 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 /// A telephone or a PBX: it places calls and takes them.
-struct Party {
+pub(crate) struct Party {
     socket: UdpSocket,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Party {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has ports");
         socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a time above zero");
         let port = socket.local_addr().expect("bound above").port();
@@ -28,7 +28,7 @@ impl Party {
     }
 
     /// Sends the INVITE of a call through the proxy at `proxy`.
-    fn call(&self, proxy: u16, (from, to): (&str, &str), (call_id, extra): (&str, &str)) {
+    pub(crate) fn call(&self, proxy: u16, (from, to): (&str, &str), (call_id, extra): (&str, &str)) {
         let port = self.port;
         let invite = format!(
             "INVITE {to} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK{call_id}\r\n\
@@ -39,7 +39,7 @@ impl Party {
     }
 
     /// Waits for an INVITE, refuses it as busy so that nothing is left of it, and gives it.
-    fn take_call(&self, call_id: &str, kamailio: &Kamailio) -> String {
+    pub(crate) fn take_call(&self, call_id: &str, kamailio: &Kamailio) -> String {
         let is_it =
             |message: &str| message.starts_with("INVITE ") && header(message, "Call-ID") == Some(call_id);
         let (invite, from) = self.wait_for(is_it, kamailio);
@@ -48,7 +48,7 @@ impl Party {
     }
 
     /// Waits for a call and answers it, with audio to and from `media`; gives its INVITE once the caller has the answer.
-    fn answer_call(&self, media: u16, kamailio: &Kamailio) -> String {
+    pub(crate) fn answer_call(&self, media: u16, kamailio: &Kamailio) -> String {
         let (invite, from) = self.wait_for(|message| message.starts_with("INVITE "), kamailio);
         let sdp = format!(
             "v=0\r\no=pbx 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
@@ -65,7 +65,7 @@ impl Party {
     }
 
     /// Waits until the caller hangs up.
-    fn see_the_end(&self, kamailio: &Kamailio) {
+    pub(crate) fn see_the_end(&self, kamailio: &Kamailio) {
         let (bye, from) = self.wait_for(|message| message.starts_with("BYE "), kamailio);
         self.socket.send_to(accepted(&bye).as_bytes(), from).expect("loopback takes every packet");
     }
@@ -108,13 +108,13 @@ impl Party {
 }
 
 /// All headers of this name.
-fn all<'a>(message: &'a str, name: &str) -> Vec<&'a str> {
+pub(crate) fn all<'a>(message: &'a str, name: &str) -> Vec<&'a str> {
     let name = format!("{name}: ");
     message.lines().filter_map(|line| line.strip_prefix(&name)).map(str::trim).collect()
 }
 
 /// Where an SDP wants the audio, on loopback.
-fn audio_target(message: &str) -> SocketAddr {
+pub(crate) fn audio_target(message: &str) -> SocketAddr {
     let port =
         message.lines().find_map(|line| line.strip_prefix("m=audio ")?.split(' ').next()?.parse().ok());
     SocketAddr::from(([127, 0, 0, 1], port.expect("the message has SDP")))
@@ -153,7 +153,7 @@ fn the_pbx_reads_pending_and_on_the_transfer_authenticated() {
 
     // The call is recorded from the relay; caller and agent speak.
     let mut recorder = Recorder::new(daemon.sip_port());
-    recorder.record(&relay, "1001", &call_id);
+    recorder.record((&relay, "RTP/AVP"), "1001", &call_id);
     let agent = mulaw(&Person::Carlo.talk(2, 30.0).expect("as present as the caller's voice"));
     let target = audio_target(&invite);
     std::thread::spawn(move || talk(&media, target, &agent, Faults::default(), 0xA6E7));

@@ -16,6 +16,7 @@ mod g722_and_opus_against_an_enrollment_over_g711;
 mod garbage_and_strangers;
 mod hardware_phones_over_alsa;
 mod kamailio_in_front_of_a_pbx;
+mod kamailio_over_tls;
 mod loss_made_by_the_kernel_changes_no_decision;
 mod nothing_acknowledged_is_lost;
 mod nothing_personal_is_logged;

@@ -6,7 +6,7 @@
 use super::Exchange;
 use super::floor::Floor;
 use super::names::Parties;
-use super::session::Arrival;
+use super::session::{Arrival, Failure};
 use crate::call::Standing;
 use crate::call::identity::{CallNames, speaker_of_address};
 use crate::pii::SpeakerId;
@@ -105,6 +105,9 @@ impl Exchange {
         tracing::debug!(peer = peer.name, status = %verdict.status, "asked about a call");
         let status = peer.service.status(verdict.status);
         if peer.service.answer == ServiceAnswer::Accept && status < 300 {
+            if arrival.is_recording() {
+                return self.opened(Err(Failure::RecordingInQuestion), peer);
+            }
             let about = (found != Found::None).then_some(&verdict);
             return self.opened(self.open(dialog, arrival, None, about), peer);
         }

@@ -207,14 +207,15 @@ impl Exchange {
         self.opened(self.open(dialog, &arrival, media_user, None), peer)
     }
 
-    /// The INVITE as a question to the verification service, if it is one: a recording session never is, nor a
-    /// call to the user part of media legs.
+    /// The INVITE as a question to the verification service, if it is one. With a `Route` to the service it is, whatever
+    /// else stands in it: that may come from outside, and must not make a recording. Otherwise a recording session is
+    /// none, nor is a call to the user part of media legs.
     fn question(&self, arrival: &Arrival<'_>) -> Option<Asked> {
         let sip = &self.0.config.sip;
-        if arrival.is_recording() || sip.media_user.as_deref().is_some_and(|user| arrival.is_to(user)) {
-            return None;
-        }
-        Asked::of(arrival.request, &sip.verify_user)
+        let asked = Asked::of(arrival.request, &sip.verify_user)?;
+        let is_leg =
+            || arrival.is_recording() || sip.media_user.as_deref().is_some_and(|user| arrival.is_to(user));
+        (asked.by_route || !is_leg()).then_some(asked)
     }
 
     /// The answer to an INVITE that made a call, or could not.

@@ -20,6 +20,9 @@ pub(super) enum Failure {
     /// Not called at the address where media legs are taken.
     #[error("no media leg is taken at this user part")]
     NotHere,
+    /// A question to the verification service has the body of a recording session.
+    #[error("a question cannot open a recording session")]
+    RecordingInQuestion,
     /// The multipart body cannot be split.
     #[error("the body: {0}")]
     Multipart(#[from] MultipartError),
@@ -45,6 +48,7 @@ impl Failure {
     pub(super) fn word(&self) -> &'static str {
         match self {
             Self::NotHere => "not-here",
+            Self::RecordingInQuestion => "recording-in-question",
             Self::Multipart(_) => "bad-multipart",
             Self::Sdp(_) => "bad-sdp",
             Self::NoOffer => "no-offer",
@@ -59,6 +63,7 @@ impl Failure {
     pub(super) fn reply(&self) -> Reply {
         match self {
             Self::NotHere => Reply::new(404),
+            Self::RecordingInQuestion => Reply::new(403),
             Self::Refused(refusal) => Reply::new(Refusal::STATUS).header("Warning", &refusal.warning()),
             Self::Engine(_) | Self::NoRandomness => Reply::new(503).header("Retry-After", "5"),
             fault => Reply { reason: Some(format!("Bad Request ({fault})")), ..Reply::new(400) },

@@ -12,7 +12,7 @@ mod tests;
 
 use super::counters::SipCounters;
 use super::dialog::{Dialog, DialogId, DialogKey};
-use super::flow::{Flow, Transport};
+use super::flow::{ConnectionId, Flow, Transport};
 use super::message::{
     Body, Builder, Headers, Message, Refusal, Request, Via, Wire, default_reason, skip_line_ends,
 };
@@ -266,6 +266,9 @@ pub enum CommandError {
     /// Not a final status.
     #[error("{0} is no final status")]
     BadStatus(u16),
+    /// The connection that the request has to take is closed, and the peer has made no other in the dialog.
+    #[error("the peer's connection is closed")]
+    NotConnected,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -359,6 +362,16 @@ impl Agent {
             Ok(Message::Request(request)) => self.take_request(*request, flow, now),
             Ok(Message::Response(response)) => self.take_response(&response, now),
             Err(refusal) => self.refuse_malformed(*refusal, flow),
+        }
+    }
+
+    /// A connection is closed. What would have to take it waits for the next request of the peer in its dialog.
+    pub fn closed(&mut self, connection: ConnectionId) {
+        let subscribed = self.subscriptions.values_mut().map(|subscription| &mut subscription.dialog);
+        for dialog in self.dialogs.values_mut().chain(subscribed) {
+            if dialog.flow.connection == Some(connection) {
+                dialog.flow.connection = None;
+            }
         }
     }
 

@@ -243,7 +243,10 @@ impl Shell {
         match inbound {
             Inbound::Message { bytes, flow } => self.agent.receive(&bytes, flow, Instant::now()),
             Inbound::Opened { id, writer } => self.tcp.opened(id, writer),
-            Inbound::Closed(id) => self.tcp.closed(id),
+            Inbound::Closed(id) => {
+                self.tcp.closed(id);
+                self.agent.closed(id);
+            }
         }
     }
 
@@ -264,7 +267,7 @@ impl Shell {
             Err(CommandError::BadStatus(status)) => {
                 tracing::error!(status, "a SIP answer has no final status");
             }
-            Err(error) => tracing::debug!(%error, "a SIP command came too late"),
+            Err(error) => tracing::debug!(%error, "a SIP command was not carried out"),
         }
     }
 

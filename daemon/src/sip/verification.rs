@@ -90,6 +90,9 @@ impl ServiceRule {
 pub struct Asked {
     /// Where the call was going; `None` where the question does not say.
     pub target: Option<Uri>,
+    /// Whether a `Route` makes it one: then a proxy asks about an INVITE of somebody else, whose Request-URI and body
+    /// may be anything.
+    pub by_route: bool,
 }
 
 impl Asked {
@@ -100,13 +103,13 @@ impl Asked {
     pub fn of(invite: &Request, user: &ServiceUser) -> Option<Self> {
         let name = match user {
             ServiceUser::Nobody => return None,
-            ServiceUser::Anybody => return Some(Self { target: Some(invite.uri.clone()) }),
+            ServiceUser::Anybody => return Some(Self { target: Some(invite.uri.clone()), by_route: false }),
             ServiceUser::Named(name) => name,
         };
         let is_service = |uri: &Uri| uri.user().is_some_and(|user| user.reveal() == name);
         let route = invite.headers.list("Route").next().and_then(|route| NameAddr::parse(route).ok());
         if route.is_some_and(|route| is_service(&route.uri)) {
-            return Some(Self { target: Some(invite.uri.clone()) });
+            return Some(Self { target: Some(invite.uri.clone()), by_route: true });
         }
         if !is_service(&invite.uri) {
             return None;
@@ -114,7 +117,7 @@ impl Asked {
         let named = invite.uri.params().value("target").map(unescape);
         let named = named.and_then(|target| Uri::parse(&target).ok());
         let to = Some(&invite.essentials.to.uri).filter(|to| !is_service(to));
-        Some(Self { target: named.or(to.cloned()) })
+        Some(Self { target: named.or(to.cloned()), by_route: false })
     }
 
     /// The Contact of a redirect to the target, with `headers` for the INVITE that follows (RFC 3261 section
@@ -208,7 +211,7 @@ mod tests {
     #[test]
     fn headers_ride_in_the_contact() {
         let contact = |uri: &str| {
-            let asked = Asked { target: Some(Uri::parse(uri).unwrap()) };
+            let asked = Asked { target: Some(Uri::parse(uri).unwrap()), by_route: true };
             let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
             asked.contact(&[header("X-Voice-ID-Status", "pending"), header("X-Voice-ID-Reason", "a, b=c&%")])
         };
@@ -242,7 +245,7 @@ mod tests {
         #[test]
         fn a_contact_is_one_bounded_uri_whatever_it_carries(values in prop::collection::vec("(?s).{0,1024}", 0..8)) {
             let headers: Vec<Header> = values.into_iter().map(|value| ("X-Voice-ID-Speaker".to_owned(), value)).collect();
-            let asked = Asked { target: Some(Uri::parse("sip:bob@pbx").unwrap()) };
+            let asked = Asked { target: Some(Uri::parse("sip:bob@pbx").unwrap()), by_route: true };
             let contact = asked.contact(&headers).unwrap();
             prop_assert!(contact.len() <= MAX_CONTACT + 2);
             prop_assert!(contact.bytes().all(|byte| byte.is_ascii_graphic()));

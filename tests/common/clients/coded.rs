@@ -1,6 +1,6 @@
 //! A gateway that sends the caller's voice in a codec of its choice, on a plain media leg or a recording session.
 
-use super::recorder::header;
+use super::dialog::header;
 use super::recording::session_offer;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};

@@ -2,7 +2,9 @@
 
 use super::free_port;
 use super::relay::Relay;
+use crate::authority::Issued;
 use std::net::UdpSocket;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -19,6 +21,27 @@ pub fn kamailio_is_there() -> bool {
     there
 }
 
+/// Whether Kamailio and its module for TLS are installed; says so where they are not.
+pub fn kamailio_has_tls() -> bool {
+    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let has = folders.into_iter().any(|folder| folder.path().join("kamailio/modules/tls.so").is_file());
+    if !has {
+        eprintln!("skipped: Kamailio's module for TLS is not installed (`make setup` installs it)");
+    }
+    has && kamailio_is_there()
+}
+
+/// How Kamailio and vouchd meet over TLS.
+#[derive(Clone, Copy, Debug)]
+pub struct Secured<'a> {
+    /// Port on which vouchd hears TLS.
+    pub vouch: u16,
+    /// Whose certificates Kamailio believes, in PEM.
+    pub root: &'a str,
+    /// Its own.
+    pub own: &'a Issued,
+}
+
 /// A running Kamailio.
 #[derive(Debug)]
 pub struct Kamailio {
@@ -33,7 +56,7 @@ impl Kamailio {
     /// # Panics
     /// When it does not start; its log says why.
     pub fn start(pbx: u16, vouch: u16) -> Self {
-        Self::start_from(pbx, vouch, |shipped| shipped)
+        Self::start_from(pbx, &format!("127.0.0.1:{vouch}"), |_, shipped| shipped)
     }
 
     /// The same, with the calls' audio through `relay`.
@@ -41,21 +64,27 @@ impl Kamailio {
     /// # Panics
     /// As [`Kamailio::start`].
     pub fn start_with_relay(pbx: u16, vouch: u16, relay: &Relay) -> Self {
-        let control = format!("udp:127.0.0.1:{}!g", relay.control());
-        Self::start_from(pbx, vouch, |shipped| {
-            let with = replaced(&shipped, "##!define WITH_RTPENGINE", "#!define WITH_RTPENGINE");
-            replaced(&with, "udp:127.0.0.1:2223!g", &control)
+        Self::start_from(pbx, &format!("127.0.0.1:{vouch}"), |_, shipped| with_relay(&shipped, relay))
+    }
+
+    /// The same, that meets vouchd over TLS, and takes recording clients on loopback to it.
+    ///
+    /// # Panics
+    /// As [`Kamailio::start`].
+    pub fn start_over_tls(pbx: u16, relay: &Relay, secured: &Secured<'_>) -> Self {
+        Self::start_from(pbx, &format!("127.0.0.1:{};transport=tls", secured.vouch), |folder, shipped| {
+            with_tls(folder, &with_relay(&shipped, relay), secured)
         })
     }
 
-    fn start_from(pbx: u16, vouch: u16, edit: impl FnOnce(String) -> String) -> Self {
+    fn start_from(pbx: u16, vouch: &str, edit: impl FnOnce(&Path, String) -> String) -> Self {
         let (folder, port) = (tempfile::tempdir().expect("a folder for Kamailio"), free_port());
-        let mut config = edit(SHIPPED.to_owned());
+        let mut config = edit(folder.path(), SHIPPED.to_owned());
         for (name, value) in [
             ("LISTEN_AT!udp:192.0.2.5:5060", format!("LISTEN_AT!udp:127.0.0.1:{port}")),
             ("PBX_HOST!192.0.2.3", "PBX_HOST!127.0.0.1".to_owned()),
             ("PBX_PORT!5060", format!("PBX_PORT!{pbx}")),
-            ("VOUCH_AT!127.0.0.1:5060", format!("VOUCH_AT!127.0.0.1:{vouch}")),
+            ("VOUCH_AT!127.0.0.1:5060", format!("VOUCH_AT!{vouch}")),
             ("log_stderror=no", "log_stderror=yes".to_owned()),
             ("children=4", "children=1".to_owned()),
         ] {
@@ -108,6 +137,28 @@ impl Kamailio {
             assert!(ended.is_none() && Instant::now() < deadline, "Kamailio did not start:\n{}", self.log());
         }
     }
+}
+
+fn with_relay(config: &str, relay: &Relay) -> String {
+    let control = format!("udp:127.0.0.1:{}!g", relay.control());
+    let with = replaced(config, "##!define WITH_RTPENGINE", "#!define WITH_RTPENGINE");
+    replaced(&with, "udp:127.0.0.1:2223!g", &control)
+}
+
+fn with_tls(folder: &Path, config: &str, secured: &Secured<'_>) -> String {
+    let mut with = replaced(config, "##!define WITH_TLS", "#!define WITH_TLS");
+    let Issued { certificate, key } = secured.own;
+    for (name, content) in
+        [("vouch-ca.pem", secured.root), ("kamailio.pem", certificate), ("kamailio.key", key)]
+    {
+        let file = folder.join(name);
+        std::fs::write(&file, content).expect("the certificate fits on the disk");
+        with = replaced(&with, &format!("/etc/kamailio/{name}"), &file.display().to_string());
+    }
+    let at = format!("SECURE_AT!tls:127.0.0.1:{}", free_port());
+    let with = replaced(&with, "SECURE_AT!tls:192.0.2.5:5061", &at);
+    let with = replaced(&with, "RECORDER_HOST!192.0.2.5", "RECORDER_HOST!127.0.0.1");
+    replaced(&with, "VOUCH_HOST!192.0.2.9", "VOUCH_HOST!127.0.0.1")
 }
 
 fn replaced(config: &str, name: &str, value: &str) -> String {

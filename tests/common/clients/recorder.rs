@@ -1,5 +1,6 @@
 //! A session recording client (RFC 7866): forks both parties of a call to vouchd, each as its own stream.
 
+use super::dialog::{Dialog, accepted, header};
 use super::recording::{METADATA_PART, described, metadata, multipart, sdp, secured, session_offer};
 use super::relay::Relay;
 use super::wire::Wire;
@@ -38,11 +39,10 @@ pub struct Placed {
 pub struct Recorder {
     wire: Wire,
     server: SocketAddr,
-    call_id: String,
-    to_tag: String,
-    /// CSeq of the last INVITE.
-    number: u32,
+    dialog: Dialog,
     received: Vec<String>,
+    /// Body of the last INVITE.
+    offered: String,
     /// Keys of both streams, where they are SRTP.
     keys: Option<[Srtp; 2]>,
 }
@@ -61,21 +61,14 @@ impl Recorder {
     }
 
     fn over(wire: Wire, server: SocketAddr) -> Self {
-        let local = wire.local();
-        Self {
-            wire,
-            server,
-            keys: None,
-            call_id: format!("recording-{}-{}", std::process::id(), local.port()),
-            to_tag: String::new(),
-            number: 0,
-            received: Vec::new(),
-        }
+        let call_id = format!("recording-{}-{}", std::process::id(), wire.local().port());
+        let dialog = Dialog::with(server, call_id);
+        Self { wire, server, dialog, keys: None, received: Vec::new(), offered: String::new() }
     }
 
     /// Call-ID of the recording session.
     pub fn call_id(&self) -> &str {
-        &self.call_id
+        &self.dialog.call_id
     }
 
     /// Places the session, lets both parties talk to the end, hangs up; gives the final response to the INVITE.
@@ -110,11 +103,11 @@ impl Recorder {
     /// # Panics
     /// When vouchd does not answer.
     pub fn update_metadata(&mut self, participant: &str, speaker: &str) -> String {
-        self.number += 1;
+        self.dialog.number += 1;
         let headers =
             "Content-Type: application/rs-metadata+xml\r\nContent-Disposition: recording-session\r\n";
         let body = self.metadata(participant, speaker);
-        self.send(self.number, "UPDATE", headers, &body);
+        self.send(self.dialog.number, "UPDATE", headers, &body);
         self.final_response("UPDATE")
     }
 
@@ -123,14 +116,14 @@ impl Recorder {
     /// # Panics
     /// When vouchd does not answer, or refuses.
     pub fn reinvite_without_offer(&mut self, participant: &str, speaker: &str, placed: &Placed) -> String {
-        self.number += 1;
+        self.dialog.number += 1;
         let body = multipart(&[(METADATA_PART, &self.metadata(participant, speaker))]);
         let headers = "Require: siprec\r\nContent-Type: multipart/mixed;boundary=part\r\n";
-        self.send(self.number, "INVITE", headers, &body);
+        self.send(self.dialog.number, "INVITE", headers, &body);
         let offer = self.final_response("INVITE");
         assert!(offer.starts_with("SIP/2.0 200 ") && offer.contains("m=audio "), "no offer: {offer}");
         let answer = sdp(placed.ports, "sendonly");
-        self.send(self.number, "ACK", "Content-Type: application/sdp\r\n", &answer);
+        self.send(self.dialog.number, "ACK", "Content-Type: application/sdp\r\n", &answer);
         offer
     }
 
@@ -182,17 +175,30 @@ impl Recorder {
         self.hang_up();
     }
 
-    /// Records a call that `relay` carries, until [`Recorder::hang_up`]: its two parties, forked by the relay.
+    /// Records a call that `relay` carries, until [`Recorder::hang_up`]: its two parties, forked by the relay as
+    /// `profile` (`RTP/AVP` or `RTP/SAVP`).
     ///
     /// # Panics
     /// When vouchd or the relay refuses.
-    pub fn record(&mut self, relay: &Relay, speaker: &str, call_id: &str) {
-        let fork = relay.fork(call_id);
+    pub fn record(&mut self, (relay, profile): (&Relay, &str), speaker: &str, call_id: &str) {
+        let fork = relay.fork(call_id, profile);
         let metadata = metadata(("p1", speaker), call_id, [&fork.caller, &fork.callee]);
         let answer = self.open(&described(&fork.offer, &metadata));
         assert!(answer.starts_with("SIP/2.0 200 "), "the session was refused: {answer}");
         let (_, sdp) = answer.split_once("\r\n\r\n").expect("the session is answered with SDP");
         relay.send_to(&fork, sdp);
+    }
+
+    /// Refreshes the session: the same offer again, which must be accepted; gives the answer.
+    ///
+    /// # Panics
+    /// When vouchd does not answer, or refuses.
+    pub fn refresh(&mut self) -> String {
+        let body = std::mem::take(&mut self.offered);
+        let answer = self.offer(&body);
+        assert!(answer.starts_with("SIP/2.0 200 "), "the refresh was refused: {answer}");
+        self.send(self.dialog.number, "ACK", "", "");
+        answer
     }
 
     /// Everything that vouchd sent outside the INVITE's responses.
@@ -207,21 +213,20 @@ impl Recorder {
     /// Opens the dialog with an offer; gives the final response.
     fn open(&mut self, body: &str) -> String {
         let answer = self.offer(body);
-        let to = header(&answer, "To").expect("a response has a To");
-        self.to_tag = to.split_once(";tag=").map(|(_, tag)| format!(";tag={tag}")).unwrap_or_default();
-        self.send(self.number, "ACK", "", "");
+        self.dialog.learn(&answer);
+        self.send(self.dialog.number, "ACK", "", "");
         answer
     }
 
     fn reinvite(&mut self, speaker: &str, ports: [u16; 2], direction: &str) -> String {
         let answer = self.offer(&self.body(speaker, ports, direction));
         assert!(answer.starts_with("SIP/2.0 200 "), "the change was refused: {answer}");
-        self.send(self.number, "ACK", "", "");
+        self.send(self.dialog.number, "ACK", "", "");
         answer
     }
 
     fn body(&self, speaker: &str, ports: [u16; 2], direction: &str) -> String {
-        let body = session_offer(speaker, ports, (&self.call_id, direction));
+        let body = session_offer(speaker, ports, (&self.dialog.call_id, direction));
         match &self.keys {
             Some(keys) => secured(&body, keys),
             None => body,
@@ -229,20 +234,21 @@ impl Recorder {
     }
 
     fn metadata(&self, participant: &str, speaker: &str) -> String {
-        metadata((participant, speaker), &format!("orig-{}", self.call_id), ["1", "2"])
+        metadata((participant, speaker), &format!("orig-{}", self.dialog.call_id), ["1", "2"])
     }
 
     /// Sends an INVITE and gives its final response.
     fn offer(&mut self, body: &str) -> String {
-        self.number += 1;
+        self.dialog.number += 1;
         let headers = "Require: siprec\r\nContent-Type: multipart/mixed;boundary=part\r\n";
-        self.send(self.number, "INVITE", headers, body);
+        self.send(self.dialog.number, "INVITE", headers, body);
+        body.clone_into(&mut self.offered);
         self.final_response("INVITE")
     }
 
     /// The final response to the last request; requests of vouchd that come meanwhile are accepted.
     fn final_response(&mut self, method: &str) -> String {
-        let number = format!("{} {method}", self.number);
+        let number = format!("{} {method}", self.dialog.number);
         loop {
             let message = self.receive().expect("vouchd answers a request");
             if !message.starts_with("SIP/2.0 ") {
@@ -268,7 +274,7 @@ impl Recorder {
     /// # Panics
     /// When there is none.
     pub fn hang_up(&mut self) {
-        self.send(self.number + 1, "BYE", "", "");
+        self.send(self.dialog.number + 1, "BYE", "", "");
         loop {
             let message = self.receive().expect("vouchd answers the BYE");
             if message.starts_with("SIP/2.0 200 ") && message.contains("BYE") {
@@ -286,39 +292,12 @@ impl Recorder {
     }
 
     fn send(&mut self, number: u32, method: &str, headers: &str, body: &str) {
-        let (local, transport) = (self.wire.local(), self.wire.name());
-        let (server, call_id, to_tag, length) = (self.server, &self.call_id, &self.to_tag, body.len());
-        let message = format!(
-            "{method} sip:recorder@{server} SIP/2.0\r\n\
-             Via: SIP/2.0/{transport} {local};branch=z9hG4bK{call_id}{number}{method}\r\n\
-             Max-Forwards: 70\r\n\
-             From: <sip:src@{local}>;tag=src\r\n\
-             To: <sip:recorder@{server}>{to_tag}\r\n\
-             Call-ID: {call_id}\r\n\
-             CSeq: {number} {method}\r\n\
-             Contact: <sip:src@{local}>;+sip.src\r\n\
-             Allow: INVITE, ACK, BYE, CANCEL, INFO\r\n\
-             Recv-Info: voice-id\r\n\
-             {headers}Content-Length: {length}\r\n\r\n{body}"
-        );
+        let way = (self.wire.name(), self.wire.local());
+        let message = self.dialog.request((number, method), way, (headers, body));
         self.wire.send(&message);
     }
 
     fn receive(&mut self) -> Option<String> {
         self.wire.receive()
     }
-}
-
-/// Value of the first header of this name.
-pub fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
-    let head = message.split("\r\n\r\n").next()?;
-    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
-}
-
-/// The 200 that accepts `request`.
-pub fn accepted(request: &str) -> String {
-    let copied =
-        |line: &&str| ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name));
-    let headers: Vec<&str> = request.lines().filter(copied).collect();
-    format!("SIP/2.0 200 OK\r\n{}\r\nContent-Length: 0\r\n\r\n", headers.join("\r\n"))
 }

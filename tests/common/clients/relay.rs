@@ -76,13 +76,16 @@ impl Relay {
         calls["calls"].as_array().is_some_and(|calls| calls.iter().any(|call| call == call_id))
     }
 
-    /// Prepares copies of both parties of a call, which the proxy has labelled `caller` and `callee`.
+    /// Prepares copies of both parties of a call, which the proxy has labelled `caller` and `callee`, to be sent as
+    /// `profile`: `RTP/AVP`, or `RTP/SAVP` for SRTP.
     ///
     /// # Panics
     /// When rtpengine does not know the call.
-    pub fn fork(&self, call_id: &str) -> Fork {
+    pub fn fork(&self, call_id: &str, profile: &str) -> Fork {
         let flags = ["all", "siprec"];
-        let answer = self.ask(&json!({"command": "subscribe request", "call-id": call_id, "flags": flags}));
+        let answer = self.ask(&json!({
+            "command": "subscribe request", "call-id": call_id, "flags": flags, "transport-protocol": profile
+        }));
         let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
         let label = |party: &str| {
             let parties = answer["tag-medias"].as_array().into_iter().flatten();

@@ -89,7 +89,7 @@ impl Agent {
     /// Sends an INFO in a dialog; [`Event::InfoAnswered`] follows.
     ///
     /// # Errors
-    /// [`CommandError::NoSuchDialog`].
+    /// [`CommandError::NoSuchDialog`], [`CommandError::NotConnected`].
     pub fn send_info(
         &mut self,
         dialog: DialogId,
@@ -203,8 +203,10 @@ impl Agent {
             if let Some(dialog) = self.dialogs.get(&id) {
                 headers.push(("Contact".to_owned(), self.contact(dialog.flow, dialog.secure)));
             }
-            // The dialog is there, so the request goes out.
-            let _ = self.request(id, Purpose::Refresh, (&headers, None), now);
+            if self.request(id, Purpose::Refresh, (&headers, None), now).is_err() {
+                // The peer, whose connection is closed, ends the session if it wants to, or its media does.
+                self.arm_session(id, now);
+            }
         } else {
             self.hang_up(id, EndReason::SessionExpired, now);
         }
@@ -212,7 +214,7 @@ impl Agent {
 
     /// Ends a dialog with a BYE.
     pub(super) fn hang_up(&mut self, id: DialogId, why: EndReason, now: Instant) {
-        // A dialog that is gone needs no BYE.
+        // A dialog that is gone needs no BYE, and a peer whose connection is closed gets none.
         let _ = self.request(id, Purpose::Bye, (&[], None), now);
         self.end_dialog(id, 487, Event::Ended { dialog: id, why }, now);
     }
@@ -237,7 +239,7 @@ impl Agent {
         }
     }
 
-    /// Sends a request in a dialog or subscription.
+    /// Sends a request in a dialog or subscription, unless it came by TLS and its connection is closed.
     pub(super) fn request(
         &mut self,
         id: DialogId,
@@ -250,6 +252,10 @@ impl Agent {
         let subscribed = self.subscriptions.get_mut(&id).map(|subscription| &mut subscription.dialog);
         let dialog = self.dialogs.get_mut(&id).or(subscribed).ok_or(CommandError::NoSuchDialog)?;
         let send_to = dialog.next_hop(&self.config.peers);
+        if send_to.transport == Transport::Tls && send_to.connection.is_none() {
+            self.counters.send_failures.add();
+            return Err(CommandError::NotConnected);
+        }
         let via = format!("SIP/2.0/{} {};branch={branch};rport", send_to.transport, send_to.local);
         let bytes = dialog
             .request(purpose.method(), &via)

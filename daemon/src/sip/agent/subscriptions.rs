@@ -130,9 +130,8 @@ impl Agent {
             Due::Wait(at) => self.timers.set(TimerKey::Subscription(id), Some(at)),
             Due::Send(notice) => {
                 let headers = subscription.headers(notice.end, now);
-                // The dialog is there, so the request goes out.
-                let _ = self.request(id, Purpose::Notify, (&headers, notice.body.as_ref()), now);
-                if notice.end.is_some() {
+                let sent = self.request(id, Purpose::Notify, (&headers, notice.body.as_ref()), now);
+                if sent.is_err() || notice.end.is_some() {
                     self.forget_subscription(id);
                     return self.emit(Event::Unsubscribed { subscription: id });
                 }

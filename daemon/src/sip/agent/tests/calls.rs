@@ -353,3 +353,27 @@ fn we_refresh_where_the_peer_asks_us_to() {
     assert_eq!(sent.last().map(|(_, name)| name.as_str()), Some("BYE"), "nobody answered the second one");
     assert!(matches!(events[..], [Event::Ended { why: EndReason::SessionExpired, .. }]));
 }
+
+#[test]
+fn a_call_over_tls_outlives_its_connection() {
+    let mut bench = Bench::with(|_| {}, Transport::Tls);
+    let timer = "Allow: INVITE, UPDATE\r\nSupported: timer\r\nSession-Expires: 200;refresher=uas\r\n";
+    let (dialog, tag) = bench.call(timer);
+    bench.agent.closed(ConnectionId(1));
+    assert_eq!(bench.agent.send_info(dialog, &[], None, bench.now), Err(CommandError::NotConnected));
+    let (sent, events) = bench.pass(seconds(350));
+    assert!(sent.is_empty() && events.is_empty(), "{sent:?} {events:?}");
+    assert_eq!(bench.counters().send_failures.get(), 4, "the INFO, and three refreshes");
+
+    // The peer comes back by another connection.
+    bench.flow.connection = Some(ConnectionId(2));
+    bench.updated(&Text::new("UPDATE").tag(&tag).cseq(2).extra(timer).write(), Reply::new(200));
+    bench.agent.send_info(dialog, &[], None, bench.now).unwrap();
+    let out = bench.out();
+    assert_eq!((&out.request().method, out.messages[0].0), (&Method::Info, bench.flow));
+    bench.agent.closed(ConnectionId(2));
+    bench.agent.send_bye(dialog, bench.now).unwrap();
+    let out = bench.out();
+    assert!(out.messages.is_empty(), "nobody is there to be told");
+    assert!(matches!(out.events[..], [Event::Ended { why: EndReason::HungUp, .. }]));
+}

@@ -173,3 +173,14 @@ fn subscriptions_and_calls_do_not_share_dialogs() {
     let shown = format!("{:?}", bench.agent);
     assert!(!shown.contains("abc@host"), "{shown}");
 }
+
+#[test]
+fn a_subscription_over_tls_ends_with_its_connection() {
+    let mut bench = Bench::with(|_| {}, Transport::Tls);
+    let (subscription, _) = bench.subscribe(&subscribe(""));
+    bench.agent.closed(ConnectionId(1));
+    let out = bench.notify(subscription, "{}", None);
+    assert!(out.messages.is_empty());
+    assert!(matches!(out.events[..], [Event::Unsubscribed { .. }]), "{:?}", out.events);
+    assert_eq!(bench.agent.subscription_count(), 0);
+}
