@@ -47,6 +47,8 @@ struct Scene {
     counters: Arc<SipCounters>,
     now: Instant,
     flow: Flow,
+    /// Connections that the peer has made; all but the last are closed.
+    connections: u64,
     dialogs: HashMap<DialogId, Known>,
     gone: HashSet<DialogId>,
     options: Vec<RequestKey>,
@@ -73,6 +75,7 @@ impl Scene {
             counters,
             now: Instant::now(),
             flow: flow([192, 0, 2, 7], Transport::Udp),
+            connections: 1,
             dialogs: HashMap::new(),
             gone: HashSet::new(),
             options: Vec::new(),
@@ -101,11 +104,24 @@ impl Scene {
             b'w' => self.pass(Duration::from_millis(u64::from(choices.byte()) * 20)),
             b'z' => self.pass(Duration::from_secs(u64::from(choices.byte()))),
             b't' => self.pass_until_due(),
-            b'l' => self.flow = flow([192, 0, 2, 7], Transport::Tcp),
+            b'l' => self.flow = self.connected(Transport::Tcp),
+            b'j' => self.reconnect(),
             b'e' => self.flow = flow([192, 0, 2, 8], Transport::Udp),
             b'x' => self.respond(choices),
             _ => self.decide(step),
         }
+    }
+
+    /// The way of the peer's newest connection.
+    fn connected(&self, transport: Transport) -> Flow {
+        Flow { connection: Some(ConnectionId(self.connections)), ..flow([192, 0, 2, 7], transport) }
+    }
+
+    /// The peer's connection is closed, and it makes another one, over TLS.
+    fn reconnect(&mut self) {
+        self.agent.closed(ConnectionId(self.connections));
+        self.connections += 1;
+        self.flow = self.connected(Transport::Tls);
     }
 
     /// The application does something, where it can.
@@ -135,7 +151,7 @@ impl Scene {
         if outcome == Err(CommandError::NothingToAnswer) {
             // A change that was cancelled, or took too long, is answered without the application.
             self.dialogs.entry(dialog).and_modify(|known| known.waits = false);
-        } else {
+        } else if step != b'f' || outcome != Err(CommandError::NotConnected) {
             assert_eq!(outcome, Ok(()), "the application was told of what is not there");
         }
         self.watch();
@@ -150,7 +166,8 @@ impl Scene {
                 known.waits = false;
                 known.acked
             });
-            if status >= 300 && !confirmed && self.agent.send_info(dialog, &[], None, self.now).is_err() {
+            let probe = |agent: &mut Agent| agent.send_info(dialog, &[], None, self.now);
+            if status >= 300 && !confirmed && probe(&mut self.agent) == Err(CommandError::NoSuchDialog) {
                 self.dialogs.remove(&dialog);
                 self.gone.insert(dialog);
             }
@@ -284,7 +301,14 @@ impl Scene {
                             }
                             self.finals.answered(&response, flow.transport, self.now);
                         }
-                        Ok(Message::Request(request)) => self.note_request(*request),
+                        Ok(Message::Request(request)) => {
+                            let open = Some(ConnectionId(self.connections));
+                            assert!(
+                                flow.transport != Transport::Tls || flow.connection == open,
+                                "sent to nobody"
+                            );
+                            self.note_request(*request);
+                        }
                         // The answer to a broken request repeats what is broken.
                         Err(_) => assert!(bytes.starts_with(b"SIP/2.0 4") || bytes.starts_with(b"SIP/2.0 5")),
                     }
@@ -348,7 +372,6 @@ impl Scene {
 }
 
 fn flow(remote: [u8; 4], transport: Transport) -> Flow {
-    let connection = transport.is_reliable().then_some(ConnectionId(1));
     let local = SocketAddr::from(([192, 0, 2, 1], 5060));
-    Flow { transport, local, remote: SocketAddr::from((remote, 5060)), connection }
+    Flow { transport, local, remote: SocketAddr::from((remote, 5060)), connection: None }
 }
