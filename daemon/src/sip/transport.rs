@@ -66,7 +66,8 @@ impl Default for TcpLimits {
     fn default() -> Self {
         Self {
             max_connections: 256,
-            idle: Duration::from_secs(900),
+            // Longer than gateways are silent in a call: they refresh sessions every 15 minutes (RFC 4028 section 4).
+            idle: Duration::from_secs(3600),
             message_within: Duration::from_secs(10),
             // RFC 5626 section 4.4.1: those who keep a connection alive do so every 120 s at least.
             kept_alive: Duration::from_secs(150),
