@@ -7,6 +7,7 @@
 mod finals;
 
 use crate::choices::Choices;
+use crate::clock::Timed;
 use finals::Finals;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -262,66 +263,6 @@ impl Scene {
         self.watch();
     }
 
-    fn pass_until_due(&mut self) {
-        if let Some(due) = self.agent.timeout() {
-            self.pass(due.saturating_duration_since(self.now));
-        }
-    }
-
-    fn pass(&mut self, duration: Duration) {
-        let until = self.now + duration;
-        let mut steps = 0;
-        while let Some(due) = self.agent.timeout().filter(|&due| due <= until) {
-            self.now = self.now.max(due);
-            self.agent.tick(self.now);
-            self.watch();
-            steps += 1;
-            assert!(steps < 20_000, "a timer that never rests");
-        }
-        self.now = until;
-    }
-
-    /// Takes what the agent wants done, and looks whether all of it is allowed.
-    fn watch(&mut self) {
-        let mut sent = 0;
-        while let Some(output) = self.agent.poll_output() {
-            match output {
-                Output::Event(event) => self.hear(event),
-                Output::Send { flow, bytes } => {
-                    sent += 1;
-                    let ip = flow.remote.ip().to_string();
-                    assert!(ip.starts_with("192.0.2.") || ip.starts_with("2001:db8:"), "sent to a stranger");
-                    match Message::parse(&bytes) {
-                        Ok(Message::Response(response)) => {
-                            let essentials = &response.essentials;
-                            if let (Method::Invite, Some(tag)) =
-                                (&essentials.cseq.method, essentials.to.tag())
-                            {
-                                tag.clone_into(&mut self.tag);
-                            }
-                            self.finals.answered(&response, flow.transport, self.now);
-                        }
-                        Ok(Message::Request(request)) => {
-                            let open = Some(ConnectionId(self.connections));
-                            assert!(
-                                flow.transport != Transport::Tls || flow.connection == open,
-                                "sent to nobody"
-                            );
-                            self.note_request(*request);
-                        }
-                        // The answer to a broken request repeats what is broken.
-                        Err(_) => assert!(bytes.starts_with(b"SIP/2.0 4") || bytes.starts_with(b"SIP/2.0 5")),
-                    }
-                }
-            }
-        }
-        // Several timers may be due at once: one a request of ours, and those of the dialogs.
-        assert!(sent <= 4 + self.branches.len() + 2 * MAX_TRANSACTIONS, "{sent} messages at once");
-        assert!(self.agent.dialog_count() <= MAX_DIALOGS, "too many dialogs");
-        let most = 2 * MAX_TRANSACTIONS + self.branches.len();
-        assert!(self.agent.transaction_count() <= most, "too many transactions");
-    }
-
     fn note_request(&mut self, request: Request) {
         assert!(matches!(request.method, Method::Bye | Method::Info | Method::Update | Method::Notify));
         let branch = request.essentials.via.branch().unwrap_or_default().to_owned();
@@ -368,6 +309,53 @@ impl Scene {
             }
             _ => {}
         }
+    }
+}
+
+impl Timed for Scene {
+    fn clock(&mut self) -> (&mut Agent, &mut Instant) {
+        (&mut self.agent, &mut self.now)
+    }
+
+    /// Takes what the agent wants done, and looks whether all of it is allowed.
+    fn watch(&mut self) {
+        let mut sent = 0;
+        while let Some(output) = self.agent.poll_output() {
+            match output {
+                Output::Event(event) => self.hear(event),
+                Output::Send { flow, bytes } => {
+                    sent += 1;
+                    let ip = flow.remote.ip().to_string();
+                    assert!(ip.starts_with("192.0.2.") || ip.starts_with("2001:db8:"), "sent to a stranger");
+                    match Message::parse(&bytes) {
+                        Ok(Message::Response(response)) => {
+                            let essentials = &response.essentials;
+                            if let (Method::Invite, Some(tag)) =
+                                (&essentials.cseq.method, essentials.to.tag())
+                            {
+                                tag.clone_into(&mut self.tag);
+                            }
+                            self.finals.answered(&response, flow.transport, self.now);
+                        }
+                        Ok(Message::Request(request)) => {
+                            let open = Some(ConnectionId(self.connections));
+                            assert!(
+                                flow.transport != Transport::Tls || flow.connection == open,
+                                "sent to nobody"
+                            );
+                            self.note_request(*request);
+                        }
+                        // The answer to a broken request repeats what is broken.
+                        Err(_) => assert!(bytes.starts_with(b"SIP/2.0 4") || bytes.starts_with(b"SIP/2.0 5")),
+                    }
+                }
+            }
+        }
+        // Several timers may be due at once: one a request of ours, and those of the dialogs.
+        assert!(sent <= 4 + self.branches.len() + 2 * MAX_TRANSACTIONS, "{sent} messages at once");
+        assert!(self.agent.dialog_count() <= MAX_DIALOGS, "too many dialogs");
+        let most = 2 * MAX_TRANSACTIONS + self.branches.len();
+        assert!(self.agent.transaction_count() <= most, "too many transactions");
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod calls;
 mod choices;
+mod clock;
 mod dialogs;
 mod media;
 mod messages;

@@ -5,6 +5,7 @@
 //! that was accepted, one at a time and not too often; the last one says so, comes in time, and is the last.
 
 use crate::choices::Choices;
+use crate::clock::Timed;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -107,10 +108,7 @@ impl Scene {
             b'l' => self.flow = flow(Transport::Tcp),
             b'w' => self.pass(Duration::from_millis(20) * choices.byte().into()),
             b'z' => self.pass(Duration::from_secs(choices.byte().into())),
-            b't' => {
-                let due = self.agent.timeout().unwrap_or(self.now);
-                self.pass(due.saturating_duration_since(self.now));
-            }
+            b't' => self.pass_until_due(),
             _ => {}
         }
     }
@@ -193,56 +191,6 @@ impl Scene {
         self.agent.receive(&bytes, self.flow, self.now);
         self.last = bytes;
         self.watch();
-    }
-
-    fn pass(&mut self, duration: Duration) {
-        let until = self.now + duration;
-        let mut steps = 0;
-        while let Some(due) = self.agent.timeout().filter(|&due| due <= until) {
-            self.now = self.now.max(due);
-            self.agent.tick(self.now);
-            self.watch();
-            steps += 1;
-            assert!(steps < 20_000, "a timer that never rests");
-        }
-        self.now = until;
-    }
-
-    /// Takes what the agent wants done, and looks whether all of it is allowed.
-    fn watch(&mut self) {
-        let mut refreshed = Vec::new();
-        while let Some(output) = self.agent.poll_output() {
-            match output {
-                Output::Event(Event::Subscribe { key, subscription, request, .. }) => {
-                    self.waiting.push((key, subscription, request.call_id().to_owned()));
-                }
-                Output::Event(Event::Resubscribed { subscription }) => refreshed.push(subscription),
-                Output::Event(Event::Unsubscribed { subscription }) => self.ended(subscription),
-                Output::Event(event) => panic!("{event:?} of a subscription"),
-                Output::Send { bytes, .. } => match Message::parse(&bytes) {
-                    Ok(Message::Response(response)) => self.answered(&response),
-                    Ok(Message::Request(request)) => self.notified(*request),
-                    Err(_) => panic!("a message that cannot be read"),
-                },
-            }
-        }
-        // The application tells the state of each that was refreshed; one that ended meanwhile has been told.
-        for id in &refreshed {
-            let _ = self.agent.notify(*id, notice(None), self.now);
-        }
-        if !refreshed.is_empty() {
-            return self.watch();
-        }
-        assert!(self.agent.subscription_count() <= MAX_SUBSCRIPTIONS, "too many subscriptions");
-        for known in self.known.values() {
-            let resting = known.last.is_some_and(|last| self.now < last + NOTIFY_GAP);
-            assert!(
-                !known.owed || known.over || known.in_flight.is_some() || resting,
-                "no NOTIFY after a SUBSCRIBE"
-            );
-            assert!(known.over || self.now <= known.expires, "a subscription outlives its time");
-            assert_eq!(known.over, known.told, "its peer and the application differ on whether it goes on");
-        }
     }
 
     /// An answer to a SUBSCRIBE.
@@ -338,6 +286,49 @@ fn branch(via: &Via) -> String {
 
 fn notice(end: Option<&'static str>) -> Notice {
     Notice { body: Some(Body::new("application/json", "{}")), end }
+}
+
+impl Timed for Scene {
+    fn clock(&mut self) -> (&mut Agent, &mut Instant) {
+        (&mut self.agent, &mut self.now)
+    }
+
+    /// Takes what the agent wants done, and looks whether all of it is allowed.
+    fn watch(&mut self) {
+        let mut refreshed = Vec::new();
+        while let Some(output) = self.agent.poll_output() {
+            match output {
+                Output::Event(Event::Subscribe { key, subscription, request, .. }) => {
+                    self.waiting.push((key, subscription, request.call_id().to_owned()));
+                }
+                Output::Event(Event::Resubscribed { subscription }) => refreshed.push(subscription),
+                Output::Event(Event::Unsubscribed { subscription }) => self.ended(subscription),
+                Output::Event(event) => panic!("{event:?} of a subscription"),
+                Output::Send { bytes, .. } => match Message::parse(&bytes) {
+                    Ok(Message::Response(response)) => self.answered(&response),
+                    Ok(Message::Request(request)) => self.notified(*request),
+                    Err(_) => panic!("a message that cannot be read"),
+                },
+            }
+        }
+        // The application tells the state of each that was refreshed; one that ended meanwhile has been told.
+        for id in &refreshed {
+            let _ = self.agent.notify(*id, notice(None), self.now);
+        }
+        if !refreshed.is_empty() {
+            return self.watch();
+        }
+        assert!(self.agent.subscription_count() <= MAX_SUBSCRIPTIONS, "too many subscriptions");
+        for known in self.known.values() {
+            let resting = known.last.is_some_and(|last| self.now < last + NOTIFY_GAP);
+            assert!(
+                !known.owed || known.over || known.in_flight.is_some() || resting,
+                "no NOTIFY after a SUBSCRIBE"
+            );
+            assert!(known.over || self.now <= known.expires, "a subscription outlives its time");
+            assert_eq!(known.over, known.told, "its peer and the application differ on whether it goes on");
+        }
+    }
 }
 
 fn flow(transport: Transport) -> Flow {

@@ -4,7 +4,7 @@
 
 use crate::five_callers_over_siprec::enroll_file;
 use common::clients::{
-    Kamailio, PCMU, Phone, Recorder, Relay, accepted, baresip_is_there, header, kamailio_is_there,
+    Baresip, Kamailio, PCMU, Phone, Recorder, Relay, accepted, baresip_is_there, header, kamailio_is_there,
     relay_is_there,
 };
 use common::daemon::Daemon;
@@ -114,10 +114,30 @@ pub(crate) fn all<'a>(message: &'a str, name: &str) -> Vec<&'a str> {
 }
 
 /// Where an SDP wants the audio, on loopback.
-pub(crate) fn audio_target(message: &str) -> SocketAddr {
+fn audio_target(message: &str) -> SocketAddr {
     let port =
         message.lines().find_map(|line| line.strip_prefix("m=audio ")?.split(' ').next()?.parse().ok());
     SocketAddr::from(([127, 0, 0, 1], port.expect("the message has SDP")))
+}
+
+/// Allison calls the PBX through the proxy and is answered: her telephone, the INVITE that the PBX got, and where the agent's
+/// audio goes and comes.
+pub(crate) fn call_through(kamailio: &Kamailio, pbx: &Party) -> (Baresip, String, UdpSocket) {
+    let voice = Person::Allison.talk(1, 30.0).expect("her prompts are there where these tests run");
+    let proxy = format!("127.0.0.1:{}", kamailio.port());
+    let target = "sip:100@pbx.test";
+    let phone = Phone { user: "1001", target, proxy: &proxy, voice: &voice, codec: PCMU, secure: false };
+    let caller = phone.call();
+    let media = UdpSocket::bind("127.0.0.1:0").expect("loopback has ports");
+    let invite = pbx.answer_call(media.local_addr().expect("bound above").port(), kamailio);
+    (caller, invite, media)
+}
+
+/// The agent who was called by `invite` speaks from now on.
+pub(crate) fn speak_as_agent(media: UdpSocket, invite: &str) {
+    let agent = mulaw(&Person::Carlo.talk(2, 30.0).expect("as present as the caller's voice"));
+    let target = audio_target(invite);
+    std::thread::spawn(move || talk(&media, target, &agent, Faults::default(), 0xA6E7));
 }
 
 #[test]
@@ -133,19 +153,7 @@ fn the_pbx_reads_pending_and_on_the_transfer_authenticated() {
     let kamailio = Kamailio::start_with_relay(pbx.port, daemon.sip_port(), &relay);
 
     // The first leg: nobody has said anything yet.
-    let voice = Person::Allison.talk(1, 30.0).expect("present above");
-    let proxy = format!("127.0.0.1:{}", kamailio.port());
-    let phone = Phone {
-        user: "1001",
-        target: "sip:100@pbx.test",
-        proxy: &proxy,
-        voice: &voice,
-        codec: PCMU,
-        secure: false,
-    };
-    let mut caller = phone.call();
-    let media = UdpSocket::bind("127.0.0.1:0").expect("loopback has ports");
-    let invite = pbx.answer_call(media.local_addr().expect("bound above").port(), &kamailio);
+    let (mut caller, invite, media) = call_through(&kamailio, &pbx);
     assert!(invite.starts_with("INVITE sip:100@pbx.test"), "{invite}");
     assert_eq!(all(&invite, "X-Voice-ID-Status"), ["pending"], "{invite}");
     assert!(!invite.contains("sip:verify@"), "{invite}");
@@ -154,9 +162,7 @@ fn the_pbx_reads_pending_and_on_the_transfer_authenticated() {
     // The call is recorded from the relay; caller and agent speak.
     let mut recorder = Recorder::new(daemon.sip_port());
     recorder.record((&relay, "RTP/AVP"), "1001", &call_id);
-    let agent = mulaw(&Person::Carlo.talk(2, 30.0).expect("as present as the caller's voice"));
-    let target = audio_target(&invite);
-    std::thread::spawn(move || talk(&media, target, &agent, Faults::default(), 0xA6E7));
+    speak_as_agent(media, &invite);
     let result = daemon.wait_for(&["result", &call_id], |answer| answer["status"] != "pending");
     assert_eq!(result["status"], "authenticated", "{result} {}", caller.log());
 

@@ -3,16 +3,13 @@
 
 use crate::five_callers_over_siprec::enroll_file;
 use crate::floods::reached;
-use crate::kamailio_in_front_of_a_pbx::{Party, all, audio_target};
+use crate::kamailio_in_front_of_a_pbx::{Party, all, call_through, speak_as_agent};
 use common::authority::Authority;
 use common::clients::{
-    Kamailio, PCMU, Phone, Recorder, Relay, Secured, baresip_is_there, header, kamailio_has_tls,
-    relay_is_there,
+    Kamailio, Recorder, Relay, Secured, baresip_is_there, header, kamailio_has_tls, relay_is_there,
 };
 use common::daemon::Daemon;
-use common::line::{Faults, talk};
-use common::voices::{Person, mulaw};
-use std::net::UdpSocket;
+use common::voices::Person;
 
 const PEER: &str = "[[peers]]\nname = \"kamailio\"\naddress = [\"127.0.0.1\"]\nsrtp = \"require\"\n";
 
@@ -31,28 +28,14 @@ fn a_caller_is_verified_who_is_recorded_through_kamailio_over_tls() {
     let kamailio = Kamailio::start_over_tls(pbx.port, &relay, &secured);
 
     // The question goes over TLS.
-    let voice = Person::Allison.talk(1, 30.0).expect("present above");
-    let proxy = format!("127.0.0.1:{}", kamailio.port());
-    let phone = Phone {
-        user: "1001",
-        target: "sip:100@pbx.test",
-        proxy: &proxy,
-        voice: &voice,
-        codec: PCMU,
-        secure: false,
-    };
-    let mut caller = phone.call();
-    let media = UdpSocket::bind("127.0.0.1:0").expect("loopback has ports");
-    let invite = pbx.answer_call(media.local_addr().expect("bound above").port(), &kamailio);
+    let (mut caller, invite, media) = call_through(&kamailio, &pbx);
     assert_eq!(all(&invite, "X-Voice-ID-Status"), ["pending"], "{invite} {}", kamailio.log());
     let call_id = header(&invite, "Call-ID").expect("every call has one").to_owned();
 
     // So does the recording, of a client that speaks UDP; its audio is encrypted.
     let mut recorder = Recorder::new(kamailio.port());
     recorder.record((&relay, "RTP/SAVP"), "1001", &call_id);
-    let agent = mulaw(&Person::Carlo.talk(2, 30.0).expect("as present as the caller's voice"));
-    let target = audio_target(&invite);
-    std::thread::spawn(move || talk(&media, target, &agent, Faults::default(), 0xA6E7));
+    speak_as_agent(media, &invite);
     let result = daemon.wait_for(&["result", &call_id], |answer| answer["status"] != "pending");
     assert_eq!(result["status"], "authenticated", "{result} {}", caller.log());
     assert_eq!(result["quality"]["unauthentic"], 0, "{result}");
