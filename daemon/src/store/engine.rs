@@ -80,7 +80,8 @@ impl Engine {
         self.file.sync_all().map_err(StoreError::io("write", &self.path))
     }
 
-    fn db(&self) -> &sled::Db {
+    /// The database itself.
+    pub(super) fn db(&self) -> &sled::Db {
         self.db.as_ref().expect("only dropping the engine takes it")
     }
 }

@@ -240,9 +240,10 @@ fn tampered(
     store.opt_out(&id("carol"), at(7)).unwrap();
     let keys = Keys::derive(&master(), store.keys.store_id);
     drop(store);
-    let db = sled::open(directory.path().join("db")).unwrap();
-    tamper(&db, &|name| keys.record_key(name));
-    drop(db);
+    // Waits, when it is dropped, for sled's threads, which may hold the lock for a moment longer.
+    let engine = Engine::open(&directory.path().join("db")).unwrap();
+    tamper(engine.db(), &|name| keys.record_key(name));
+    drop(engine);
     let outcome = open(directory.path());
     (directory, outcome)
 }
