@@ -115,7 +115,7 @@ impl Dialog {
             session: None,
             takes_update: invite.headers.lists_token("Allow", "UPDATE"),
             secure: route_set.first().map_or(&invite.uri, |route| &route.uri).scheme() == Scheme::Sips,
-            local: format!("{to};tag={local_tag}"),
+            local: format!("{};tag={local_tag}", to.strip_suffix(';').unwrap_or(to)),
             remote: invite.headers.get("From").unwrap_or_default().to_owned(),
             route_set,
             target,
@@ -280,6 +280,12 @@ mod tests {
             bye.headers.list("Route").collect::<Vec<_>>(),
             ["<sip:192.0.2.6;lr>", "<sip:gw@192.0.2.8>"]
         );
+
+        let text = "INVITE sip:v@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK2\r\nFrom: <sip:c@d>;tag=Peer\r\n\
+            To: sip:v@192.0.2.1;\r\nCall-ID: x\r\nCSeq: 7 INVITE\r\n\r\n";
+        let Ok(Message::Request(invite)) = Message::parse(text.as_bytes()) else { panic!() };
+        let bye = written(&mut Dialog::from_invite(&invite, "ours", flow()).unwrap());
+        assert_eq!(bye.headers.get("From"), Some("sip:v@192.0.2.1;tag=ours"));
 
         // A Request-URI has no headers (section 19.1.1).
         for extra in ["Contact: <sip:gw@192.0.2.8?a=b>\r\n", "Record-Route: <sip:gw@192.0.2.8?a=b>\r\n"] {

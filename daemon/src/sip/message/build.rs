@@ -85,7 +85,9 @@ impl Builder {
         if tagged {
             self = self.copy(headers, "To");
         } else if let Some(to) = headers.lines("To").next() {
-            let mut value = to.wire_value().to_vec();
+            let to = to.wire_value();
+            // Some end it with a semicolon; two are none.
+            let mut value = to.strip_suffix(b";").unwrap_or(to).to_vec();
             value.extend_from_slice(b";tag=");
             value.extend_from_slice(tag.as_bytes());
             self = self.line("To", &value);
@@ -162,6 +164,18 @@ mod tests {
         assert_eq!(&bytes[..], &expected[..]);
         let Ok(Message::Response(response)) = Message::parse(&bytes) else { panic!("no response") };
         assert_eq!(response.essentials.to.tag(), Some("9"));
+    }
+
+    #[test]
+    fn a_semicolon_at_the_end_of_a_to_makes_no_empty_parameter() {
+        let text =
+            b"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n\
+            To: sip:b@c;\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n\r\n";
+        let Ok(Message::Request(request)) = Message::parse(text) else { panic!("no request") };
+        let bytes =
+            Builder::response(200, None).echo(&request.headers, Some(&request.essentials), "9").finish(None);
+        let Ok(Message::Response(response)) = Message::parse(&bytes) else { panic!("no response") };
+        assert_eq!(response.headers.get("To"), Some("sip:b@c;tag=9"));
     }
 
     proptest! {
