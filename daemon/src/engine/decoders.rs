@@ -1,9 +1,9 @@
 //! The one place where payloads become samples: the decoders of one stream, one of which is in use.
 
 use super::codec::{Codec, MAX_SAMPLES};
-use crate::sys::linked::{Library, LinkedDecoder};
+use crate::sys::linked::LinkedDecoder;
 use crate::sys::opus::OpusDecoder;
-use crate::wire::amr::{Frames, Rate};
+use crate::wire::amr::Frames;
 use vouch_dsp::codec::{g711::Law, g722::G722, gsm::Gsm, l16};
 
 /// Longest Opus packet that holds no audio: the sender is silent, and says so (RFC 6716 section 2.1.9).
@@ -34,7 +34,7 @@ impl Decoders {
         OpusDecoder::state_bytes().next_multiple_of(8)
     }
 
-    /// Forgets and wipes what was heard: the next packet begins a stream.
+    /// Forgets and wipes what was heard: the next packet begins a stream. (A linked library frees its state, and does not wipe it.)
     pub(super) fn reset(&mut self) {
         match self.current.take() {
             Some(Codec::G722) => self.g722 = G722::new(),
@@ -60,25 +60,21 @@ impl Decoders {
             Codec::L16Narrow | Codec::L16Wide => l16::decode_into(payload, pcm),
             Codec::Opus if payload.len() <= OPUS_SILENCE => 0,
             Codec::Opus => self.opus.decode(payload, pcm),
-            Codec::G729 => self.decode_frames(Library::Bcg729, payload.chunks_exact(G729_FRAME), pcm),
+            Codec::G729 => self.decode_frames(codec, payload.chunks_exact(G729_FRAME), pcm),
             Codec::Amr(rate, packing) => {
-                let library = match rate {
-                    Rate::Narrow => Library::AmrNarrow,
-                    Rate::Wide => Library::AmrWide,
-                };
-                Frames::of(payload, rate, packing)
-                    .map_or(0, |frames| self.decode_frames(library, frames, pcm))
+                Frames::of(payload, rate, packing).map_or(0, |frames| self.decode_frames(codec, frames, pcm))
             }
         }
     }
 
-    /// Decodes frame by frame; those that find no room any more are left out.
+    /// Decodes frame by frame, by the codec's library; those that find no room any more are left out.
     fn decode_frames(
         &mut self,
-        library: Library,
+        codec: Codec,
         frames: impl Iterator<Item: AsRef<[u8]>>,
         pcm: &mut [i16; MAX_SAMPLES],
     ) -> usize {
+        let Some(library) = codec.library() else { return 0 };
         frames
             .fold(0, |length, frame| length + self.linked.decode(library, frame.as_ref(), &mut pcm[length..]))
     }
@@ -138,7 +134,7 @@ mod tests {
     #[test]
     #[cfg(feature = "amr")]
     fn an_amr_payload_is_frames_of_speech_or_none() {
-        use crate::wire::amr::Packing;
+        use crate::wire::amr::{Packing, Rate};
         let (mut decoders, mut pcm) = (Decoders::new(), [0; MAX_SAMPLES]);
         let aligned = Codec::Amr(Rate::Narrow, Packing::Aligned);
         // Two frames at 12.2 kbit/s, the second of which is marked as damaged; then a description of silence.
